@@ -1,0 +1,58 @@
+"""Runs a Flower simulation of clients that train nothing and says when each of its rounds ended.
+
+Does not know Atoll. Imported only inside flwr's own environment.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from _peers import QUIET
+
+os.environ.update(QUIET)  # before flwr and ray are imported: both read their settings then
+
+import numpy as np  # noqa: E402
+from flwr.app import ArrayRecord, Context, Message, MetricRecord, RecordDict  # noqa: E402
+from flwr.clientapp import ClientApp  # noqa: E402
+from flwr.serverapp import Grid, ServerApp  # noqa: E402
+from flwr.serverapp.strategy import FedAvg  # noqa: E402
+from flwr.simulation import run_simulation  # noqa: E402
+
+
+def noop(message: Message, context: Context) -> Message:
+    """Replies at once with arrays of its own: the model moved by an amount that no other client has."""
+    node = int(context.node_config["partition-id"])
+    arrays = [array + np.float32(1e-3 * (node + 1)) for array in message.content["arrays"].to_numpy_ndarrays()]
+    reply = {"arrays": ArrayRecord(arrays), "metrics": MetricRecord({"num-examples": 1})}
+    return Message(content=RecordDict(reply), reply_to=message)
+
+
+def simulate(initial: list[np.ndarray], *, nodes: int, rounds: int, actors: int = 2) -> list[float]:
+    """Every node in every round, `actors` at a time. Gives time.time() at the end of each round, round 0 (the
+    strategy about to start) first. Federated evaluation is off: it would double the messages.
+    """
+    ends: list[float] = []
+    client, server = ClientApp(), ServerApp()
+    client.train()(noop)
+
+    @server.main()
+    def main(grid: Grid, context: Context) -> None:
+        strategy = FedAvg(fraction_train=1.0, fraction_evaluate=0.0, min_train_nodes=nodes, min_available_nodes=nodes)
+        strategy.start(grid, ArrayRecord(initial), num_rounds=rounds, evaluate_fn=lambda *_: ends.append(time.time()))
+
+    resources = {"client_resources": {"num_cpus": 1, "num_gpus": 0.0}, "init_args": {"num_cpus": actors}}
+    run_simulation(server, client, num_supernodes=nodes, backend_config=resources)
+    if len(ends) != rounds + 1:
+        raise SystemExit(f"Flower ended {len(ends) - 1} of {rounds} rounds")
+    return ends
+
+
+def began() -> float:
+    """When this process was started, as time.time(): from /proc, in steps of 10 ms."""
+    started = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
+    return time.time() - (time.clock_gettime(time.CLOCK_BOOTTIME) - started)

@@ -1,0 +1,169 @@
+"""Asking a cohort once: hand out tasks, take replies in, yield them in cohort order or as they come.
+
+Doesn't know who works on them, or what is done with the replies.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from atoll.app._executor import Broken, Outcome
+from atoll.app._record import Offering, stored_reply
+from atoll.app._schedule import Schedule
+from atoll.app._task import Failure, Reply, Task
+from atoll.journal import Accepted
+from atoll.values import TooFewReplies
+
+if TYPE_CHECKING:
+    from atoll.app._fleet import ExecutorFleet
+
+AHEAD = 2  # tasks handed out ahead of the fold, in multiples of what is worked on at once
+
+
+class Replies:
+    """The answers of one cohort, to be iterated once: `for reply in replies`, or `for reply in replies.arriving()`.
+
+    Nothing is asked before the iteration begins. What does not count is in `failures`.
+    """
+
+    def __init__(self, fleet: ExecutorFleet, tasks: Mapping[str, Task], schedule: Schedule, ordinal: int, available: int) -> None:
+        self._fleet, self._record, self._schedule, self._ordinal = fleet, fleet.record, schedule, ordinal
+        self._tasks = tasks
+        self._cohort = list(tasks)
+        self._enough = schedule.enough(len(self._cohort), available)
+        self._waiting: deque[int] = deque()  # indices not handed out yet
+        self._running: dict[int, int] = {}  # call -> index
+        self._ready: dict[int, Reply] = {}  # index -> accepted, not yielded
+        self._arrived: deque[int] = deque()
+        self._open: set[int] = set()  # indices without an outcome
+        self._given: set[int] = set()
+        self.accepted = 0
+        self.failures: list[Failure] = []
+
+    def __len__(self) -> int:
+        """The size of the cohort."""
+        return len(self._cohort)
+
+    @property
+    def cohort(self) -> tuple[str, ...]:
+        """The nodes asked, in order."""
+        return tuple(self._cohort)
+
+    def __iter__(self) -> Iterator[Reply]:
+        """In cohort order: the order in which a fold is the same to the bit everywhere."""
+        # with a quorum or over-selection the slowest must not hold up the others
+        ahead = len(self._cohort) if self._enough < len(self._cohort) else AHEAD * self._fleet.capacity
+        self._begin()
+        try:
+            for index in range(len(self._cohort)):
+                while index in self._open:
+                    self._hand_out(index + ahead)
+                    self._fleet.pump()
+                if index in self._ready:
+                    yield from self._yielded(index)
+        finally:
+            self._end()
+        self._judge()
+
+    def arriving(self) -> Iterator[Reply]:
+        """As they come."""
+        self._begin()
+        try:
+            while self._arrived or self._open:
+                while not self._arrived and self._open:
+                    self._hand_out(len(self._cohort))
+                    self._fleet.pump()
+                if self._arrived:
+                    yield from self._yielded(self._arrived.popleft())
+        finally:
+            self._end()
+        self._judge()
+
+    def receive(self, outcome: Outcome) -> None:
+        """Take one outcome in: the fleet calls this."""
+        index = self._running.pop(outcome.id)
+        node, action = self._cohort[index], self._tasks[self._cohort[index]].action
+        if index not in self._open:  # cancelled meanwhile
+            self._record.fail(self._ordinal, action, Failure(index, node, "late", "the round went on without this reply"))
+            return
+        self._open.discard(index)
+        if isinstance(outcome, Broken):
+            failure = Failure(index, node, outcome.kind, outcome.message, outcome.traceback)
+            self.failures.append(failure)
+            self._record.fail(self._ordinal, action, failure)
+            return
+        update = outcome.update
+        reply = Reply(index, node, action, weight=update.weight, metrics=update.metrics, seconds=outcome.seconds, payload=update.payload)
+        self._record.accept(self._ordinal, reply, outcome)
+        self._take(reply)
+
+    def _begin(self) -> None:
+        if self._given or self._open or self._ready:
+            raise RuntimeError("replies can be iterated once; keep them in a list")
+        self._open = set(range(len(self._cohort)))
+        action = self._tasks[self._cohort[0]].action if self._cohort else ""
+        self._replay(self._record.offer(self._ordinal, action, self._digest, self._cohort))
+        self._waiting.extend(sorted(self._open))
+
+    def _replay(self, offering: Offering) -> None:
+        for index, event in offering.outcomes.items():
+            if index not in self._open:
+                continue
+            self._open.discard(index)
+            if isinstance(event, Accepted):
+                self._take(stored_reply(self._record, event))
+            else:
+                self.failures.append(Failure(index, event.node, event.failure, event.message, event.traceback))
+
+    def _take(self, reply: Reply) -> None:
+        self._ready[reply.index] = reply
+        self._arrived.append(reply.index)
+        self.accepted += 1
+        if self.accepted == self._enough:
+            self._cancel()
+
+    def _hand_out(self, until: int) -> None:
+        room = max(1, self._fleet.capacity)
+        while self._waiting and len(self._running) < room and self._waiting[0] < until:
+            index = self._waiting.popleft()
+            node = self._cohort[index]
+            call = self._fleet.start(
+                self, node, self._tasks[node], ordinal=self._ordinal, place=0, deadline=self._schedule.deadline
+            )
+            self._running[call] = index
+
+    def _yielded(self, index: int) -> Iterator[Reply]:
+        reply = self._ready.pop(index)
+        self._given.add(index)
+        yield reply
+        reply.let_go()
+
+    def _cancel(self) -> None:
+        """No more answers are wanted; those under way will be late."""
+        self._waiting.clear()
+        self._open.clear()
+        self._fleet.cancel(set(self._running))
+
+    def _end(self) -> None:
+        self._cancel()
+        self._ready.clear()
+
+    def _judge(self) -> None:
+        if self.accepted >= self._schedule.minimum:
+            return
+        first = self.failures[0] if self.failures else None
+        why = f"; {first.node} {first.kind}: {first.message}" if first else ""
+        message = f"{self.accepted} of {len(self._cohort)} nodes answered well, the schedule needs {self._schedule.minimum}{why}"
+        error = TooFewReplies("round.too-few-replies", message, "see `atoll log`, or run with --fail-fast to see where it fails")
+        error.failures = list(self.failures)
+        raise error
+
+    def _digest(self) -> str:
+        tasks = list(self._tasks.values())
+        if all(t is tasks[0] for t in tasks):
+            return tasks[0].digest() if tasks else ""
+        joined = "\n".join(f"{node} {task.digest()}" for node, task in self._tasks.items())
+        return f"sha256:{hashlib.sha256(joined.encode()).hexdigest()}"

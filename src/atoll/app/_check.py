@@ -1,0 +1,37 @@
+"""Is what a client function returned fit to be folded: finite, and like what it was given.
+
+Doesn't know what it means; it looks at names, shapes, dtypes and bits.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from atoll.app._task import Task, Update
+from atoll.values import Array, Arrays
+
+_STRIDE = 1 << 18  # elements looked at together
+
+
+def objection(task: Task, update: Update) -> str | None:
+    """Why this update can't be the answer to this task, in words; None when it can."""
+    for name, value in update.payload.items():
+        if isinstance(value, Arrays):
+            asked = task.payload.get(name) if task.alike else None
+            wrong = asked.difference(value) if isinstance(asked, Arrays) else None
+            wrong = wrong or (_not_finite(value) if task.alike else None)
+            if wrong:
+                return f"the returned `{name}` is not fit to be folded: {wrong}"
+    return None
+
+
+def _not_finite(arrays: Arrays) -> str | None:
+    for name, array in arrays.items():
+        if array.dtype.kind not in "biu" and not _finite(array):
+            return f"`{name}` holds NaN or infinite numbers"
+    return None
+
+
+def _finite(array: Array) -> bool:
+    flat = array.reshape(-1)
+    return all(bool(np.isfinite(flat[at : at + _STRIDE]).all()) for at in range(0, flat.size, _STRIDE))

@@ -1,0 +1,78 @@
+"""The seam between asking and doing: an executor carries calls out somewhere and tells how they ended.
+
+Doesn't know of rounds, schedules or journals; whoever drives it doesn't know of threads, processes or networks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeAlias
+
+from atoll.app._task import Task, Update
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One task for one node."""
+
+    id: int
+    node: str
+    task: Task
+    round: int
+    ordinal: int
+    seed: int
+    state: Mapping[str, Any] = field(default_factory=dict)
+    deadline: float | None = None  # seconds from hand-over
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The call's function returned, and what it returned is valid. `state` is None when the task left it as it was."""
+
+    id: int
+    update: Update
+    seconds: float
+    state: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """The call came to nothing; `kind` as in `Failure`."""
+
+    id: int
+    kind: str
+    message: str
+    traceback: str = ""
+
+
+Outcome: TypeAlias = Done | Broken
+
+
+class Executor(Protocol):
+    """Carries calls out. Driven by one thread.
+
+    `capacity` is how many calls it can work on at once: more may be started, and wait.
+    """
+
+    @property
+    def capacity(self) -> int: ...
+
+    def start(self, call: Call) -> None:
+        """Take a call on; returns at once."""
+        ...
+
+    def wait(self) -> list[Outcome]:
+        """At least one outcome of the calls taken on, in no order; called only while there are some."""
+        ...
+
+    def cancel(self, ids: Iterable[int]) -> set[int]:
+        """Forget these calls if they have not begun; return those forgotten, which will have no outcome.
+
+        Those begun go on and end as outcomes, late.
+        """
+        ...
+
+    def close(self) -> None:
+        """End all work and free everything; calls under way have no outcome."""
+        ...

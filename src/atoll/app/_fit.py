@@ -1,0 +1,152 @@
+"""fit: the usual loop around an algorithm: rounds, evaluation, early stopping, hooks.
+
+Doesn't know what an algorithm does in a round.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Protocol, TypeAlias
+
+from atoll.app._fleet import Fleet
+from atoll.app._rounds import Round
+from atoll.app._schedule import Schedule
+from atoll.app._stream import Stream
+from atoll.app._task import MODEL, Reply, Task
+from atoll.values import Arrays, ConfigError, Scalar
+
+State: TypeAlias = Mapping[str, Arrays]
+
+
+class Ask(Protocol):
+    """How an algorithm asks: the schedule is settled, metrics are noted on the way."""
+
+    def __call__(self, task: Task | Mapping[str, Task]) -> Iterator[Reply]: ...
+
+    @property
+    def nodes(self) -> Sequence[str]: ...
+
+    def stream(self, task: Task, *, concurrency: int) -> Stream: ...
+
+
+class Algorithm(Protocol):
+    """A method: what state it needs, and how one round leads from one state to the next.
+
+    State is named and committed with each round, so that any algorithm goes on after any kill.
+    """
+
+    def begin(self, model: Arrays) -> State:
+        """The state before the first round; it holds the model as "model"."""
+        ...
+
+    def round(self, state: State, ask: Ask) -> State:
+        """One round: ask, fold, step."""
+        ...
+
+
+def fit(
+    algorithm: Algorithm,
+    fleet: Fleet,
+    *,
+    initial: Arrays | Mapping[str, Any],
+    rounds: int,
+    schedule: Schedule | None = None,
+    evaluate: Schedule | Callable[[Arrays, int], Mapping[str, object]] | None = None,
+    configure: Callable[[int], Mapping[str, Any]] | None = None,
+    stop: Callable[[Sequence[Mapping[str, Scalar]]], bool] | None = None,
+    on_round: Callable[[Round, Mapping[str, object]], None] | None = None,
+    best: str | None = None,
+) -> Arrays:
+    """Run an algorithm for some rounds and return the model.
+
+    - `initial`: the model to begin with; counts the first time only, a resumed run has its own
+    - `schedule`: whom each round asks, see `Schedule`
+    - `evaluate`: a Schedule asks the nodes' `evaluate` after each round; a function `(model, round) -> metrics` is central
+    - `configure`: `round -> values` that change `ctx.config` at the nodes for that round
+    - `stop`: given the metrics of all rounds so far, whether to end early
+    - `on_round`: called before each commit with the round and its metrics
+    - `best`: the metric by which the best model is kept, "-loss" for lower is better; accuracy or loss if there is one
+
+    A round's metrics are the means over replies by weight: `train_<name>` from training, `<name>` from evaluation.
+    """
+    schedule = schedule or Schedule()
+    model = initial if isinstance(initial, Arrays) else Arrays(initial)
+    loop = fleet.rounds(rounds, initial=algorithm.begin(model))
+    for rnd in loop:
+        if stop is not None and loop.metrics and stop(loop.metrics):
+            break
+        ask = _Asking(fleet, schedule, configure(rnd.number) if configure else {})
+        state = algorithm.round(rnd.state, ask)
+        metrics: dict[str, object] = {f"train_{n}": v for n, v in ask.noted.means().items()}
+        metrics.update(_evaluated(fleet, evaluate, state[MODEL], rnd.number))
+        if on_round is not None:
+            on_round(rnd, metrics)
+        rnd.commit(state, metrics=metrics, score=_score(metrics, best))
+    return loop.state[MODEL]
+
+
+class _Asking:
+    """A fleet, asked by one schedule; what replies report is noted as they pass."""
+
+    def __init__(self, fleet: Fleet, schedule: Schedule, config: Mapping[str, Any]) -> None:
+        self._fleet, self._schedule, self._config = fleet, schedule, config
+        self.noted = _Means()
+
+    @property
+    def nodes(self) -> Sequence[str]:
+        return self._fleet.nodes
+
+    def __call__(self, task: Task | Mapping[str, Task]) -> Iterator[Reply]:
+        configured = self._configured(task) if isinstance(task, Task) else {n: self._configured(t) for n, t in task.items()}
+        for reply in self._fleet.ask(configured, self._schedule):
+            self.noted.add(reply)
+            yield reply
+
+    def stream(self, task: Task, *, concurrency: int) -> Stream:
+        return self._fleet.stream(self._configured(task), concurrency=concurrency, schedule=self._schedule)
+
+    def _configured(self, task: Task) -> Task:
+        if not self._config:
+            return task
+        return Task(task.action, task.payload, {**self._config, **task.config}, task.alike)
+
+
+class _Means:
+    """Weighted means of the numbers among metrics."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, list[float]] = {}
+
+    def add(self, reply: Reply) -> None:
+        for name, value in reply.metrics.numbers().items():
+            entry = self._sums.setdefault(name, [0.0, 0.0])
+            entry[0] += value * reply.weight
+            entry[1] += reply.weight
+
+    def means(self) -> dict[str, float]:
+        return {n: total / weight for n, (total, weight) in self._sums.items() if weight > 0}
+
+
+def _evaluated(
+    fleet: Fleet, evaluate: Schedule | Callable[[Arrays, int], Mapping[str, object]] | None, model: Arrays, number: int
+) -> Mapping[str, object]:
+    if evaluate is None:
+        return {}
+    if not isinstance(evaluate, Schedule):
+        return evaluate(model, number)
+    means = _Means()
+    for reply in fleet.ask(Task("evaluate", {MODEL: model}), evaluate):
+        means.add(reply)
+    return means.means()
+
+
+def _score(metrics: Mapping[str, object], best: str | None) -> float | None:
+    if best is None:
+        best = next((n for n in ("accuracy", "-loss", "train_accuracy", "-train_loss") if n.lstrip("-") in metrics), None)
+        if best is None:
+            return None
+    value = metrics.get(best.lstrip("-"))
+    if not isinstance(value, float | int):
+        known = ", ".join(metrics) or "none"
+        raise ConfigError("fit.no-such-metric", f"best={best!r}: the round has no number of that name", f"it has: {known}")
+    return -float(value) if best.startswith("-") else float(value)

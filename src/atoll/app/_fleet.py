@@ -1,0 +1,130 @@
+"""The fleet: what a server app talks to. Simulated or deployed, a program cannot tell.
+
+Doesn't know where nodes are; an executor carries the calls out, a record keeps what came of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from atoll.app._asking import Replies
+from atoll.app._context import task_seed
+from atoll.app._executor import Call, Executor, Outcome
+from atoll.app._record import Record
+from atoll.app._rounds import Rounds
+from atoll.app._schedule import Schedule
+from atoll.app._task import Task
+from atoll.values import Arrays, ConfigError, NotFound, suggestion
+
+if TYPE_CHECKING:
+    from atoll.app._stream import Stream
+
+
+class Fleet(Protocol):
+    """The nodes a program may ask. Stages (clipping, noise, codecs ...) wrap one in another."""
+
+    @property
+    def nodes(self) -> Sequence[str]:
+        """Names of the nodes that can be asked now."""
+        ...
+
+    def ask(self, task: Task | Mapping[str, Task], schedule: Schedule | None = None) -> Replies:
+        """Ask a cohort to do a task, or each named node its own; iterate over what comes back.
+
+        Raises `ConfigError` (`schedule.too-few-nodes`) and `NotFound` (`node.unknown`) here, and `TooFewReplies` at the
+        end of the iteration when fewer than `schedule.minimum` replies were good.
+        """
+        ...
+
+    def stream(self, task: Task, *, concurrency: int, schedule: Schedule | None = None) -> Stream:
+        """Keep so many nodes busy; iterate over replies as they come, `send` the newer task (asynchronous mode)."""
+        ...
+
+    def rounds(self, total: int, initial: Mapping[str, Arrays]) -> Rounds:
+        """The durable loop: rounds not committed yet, each to be ended with `commit`."""
+        ...
+
+
+class ExecutorFleet:
+    """A fleet over an executor and a record. Driven by one thread: the program's."""
+
+    def __init__(self, nodes: Sequence[str], executor: Executor, record: Record, *, seed: int) -> None:
+        self._nodes, self._executor, self._record, self._seed = list(nodes), executor, record, seed
+        self._calls = 0
+        self._owners: dict[int, Receiver] = {}
+
+    @property
+    def nodes(self) -> Sequence[str]:
+        return tuple(self._nodes)
+
+    @property
+    def record(self) -> Record:
+        """The run's record."""
+        return self._record
+
+    @property
+    def seed(self) -> int:
+        """The run's seed."""
+        return self._seed
+
+    @property
+    def capacity(self) -> int:
+        """How many tasks are worked on at once."""
+        return self._executor.capacity
+
+    def ask(self, task: Task | Mapping[str, Task], schedule: Schedule | None = None) -> Replies:
+        schedule = schedule or Schedule()
+        ordinal = self._record.next_ordinal()
+        if isinstance(task, Task):
+            cohort = schedule.cohort(self._nodes, self._seed, self._record.round, ordinal)
+            return Replies(self, dict.fromkeys(cohort, task), schedule, ordinal, len(self._nodes))
+        return Replies(self, self._named(task, schedule), schedule, ordinal, len(task))
+
+    def stream(self, task: Task, *, concurrency: int, schedule: Schedule | None = None) -> Stream:
+        from atoll.app._stream import Stream
+
+        if not 1 <= concurrency:
+            raise ConfigError("schedule.invalid", f"concurrency is at least 1, not {concurrency}")
+        return Stream(self, task, min(concurrency, len(self._nodes)), schedule or Schedule(), self._record.next_ordinal())
+
+    def rounds(self, total: int, initial: Mapping[str, Arrays]) -> Rounds:
+        return Rounds(self._record, total, initial)
+
+    # -- for those who ask ---------------------------------------------------------------------------------
+
+    def start(self, owner: Receiver, node: str, task: Task, *, ordinal: int, place: int, deadline: float | None) -> int:
+        """Hand a task to a node; its outcome comes to the owner. `place` tells tasks of one call and node apart."""
+        self._calls += 1
+        round = self._record.round
+        seed = task_seed(self._seed, round, ordinal, f"{node}/{place}" if place else node)
+        state = self._record.node_state(node)
+        self._owners[self._calls] = owner
+        self._executor.start(Call(self._calls, node, task, round, ordinal, seed, state, deadline))
+        return self._calls
+
+    def pump(self) -> None:
+        """Wait for outcomes and give each to whoever asked."""
+        for outcome in self._executor.wait():
+            self._owners.pop(outcome.id).receive(outcome)
+
+    def cancel(self, ids: set[int]) -> None:
+        """Take back what has not begun."""
+        for forgotten in self._executor.cancel(ids):
+            del self._owners[forgotten]
+
+    def _named(self, tasks: Mapping[str, Task], schedule: Schedule) -> dict[str, Task]:
+        known = set(self._nodes)
+        for node in tasks:
+            if node not in known:
+                raise NotFound("node.unknown", f"the fleet has no node `{node}`", suggestion(node, known, what="nodes"))
+        if len(tasks) < schedule.minimum:
+            message = f"the schedule needs {schedule.minimum} nodes, {len(tasks)} were named"
+            raise ConfigError("schedule.too-few-nodes", message, "name more nodes, or lower the minimum")
+        return {node: tasks[node] for node in self._nodes if node in tasks}
+
+
+class Receiver(Protocol):
+    """Whoever asked for something."""
+
+    def receive(self, outcome: Outcome) -> None: ...

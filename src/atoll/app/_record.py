@@ -1,0 +1,295 @@
+"""The record of one run: what its journal holds already, and what it is to hold next.
+
+Doesn't know who answers. A run is a replay of its journal: committed rounds are skipped, and what was accepted in
+the open round is answered from here.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from atoll.app._executor import Done
+from atoll.app._keeping import Keeping
+from atoll.app._task import Failure, Reply
+from atoll.app._watch import Watch
+from atoll.journal import (
+    PROLOGUE,
+    Accepted,
+    Committed,
+    Created,
+    Diverged,
+    Event,
+    Failed,
+    Finished,
+    Journal,
+    Logged,
+    Offered,
+    Row,
+    Shelf,
+    Started,
+)
+from atoll.values import Arrays, Metrics, NotFound, Scalar, pack, unpack
+
+SAVING_COST = 4  # a reply is saved when making it took this many times as long as saving it
+_FIXED, _BYTES_PER_SECOND = 1e-3, 250e6  # what saving costs: a sync, and a slow disk's speed
+
+
+@dataclass(slots=True)
+class Offering:
+    """One call of the program to the fleet, and the answers that the journal has for it."""
+
+    digest: str
+    cohort: list[str]
+    outcomes: dict[int, Accepted | Failed] = field(default_factory=dict)
+
+
+class Record:
+    """Everything between a running program and its journal.
+
+    `save`: "auto" keeps each reply of an open round that took longer to make than to keep, "always" keeps all.
+    """
+
+    def __init__(self, journal: Journal, run: str, *, watch: Watch | None = None, save: str = "auto") -> None:
+        self.journal, self.run, self.watch = journal, run, watch or Watch()
+        self._always = save == "always" and journal.durable
+        self.committed: list[Committed] = []
+        self.attempts = 0
+        self.round = PROLOGUE
+        self.states: dict[str, Mapping[str, Any]] = {}
+        self._stored_states: dict[str, str] = {}
+        self._changed: set[str] = set()
+        self._offerings: dict[tuple[int, int], Offering] = {}
+        self._streamed: dict[int, list[Accepted]] = {}
+        self._stream_counts: dict[int, int] = {}
+        self._rows: list[Row] = []
+        self._ordinal = 0
+        events = [event for _, event in journal.events(run)]
+        for event in events:
+            self._replay(event)
+        self._keeping = Keeping(events)
+        created = events[0]
+        assert isinstance(created, Created)
+        self.created = created
+
+    # -- what was ------------------------------------------------------------------------------------------
+
+    @property
+    def last(self) -> int:
+        """The last committed round; -1 before the initial state is."""
+        return self.committed[-1].round if self.committed else -1
+
+    def state(self) -> dict[str, Arrays]:
+        """The state of the last committed round, by name."""
+        if not self.committed:
+            return {}
+        return {n: self.journal.arrays(self.run, key) for n, key in self.committed[-1].state.items()}
+
+    def node_state(self, node: str) -> Mapping[str, Any]:
+        """What a node remembers."""
+        if node not in self.states:
+            key = self._stored_states.get(node)
+            self.states[node] = unpack(self.journal.arrays(self.run, key)) if key else {}
+        return self.states[node]
+
+    def streamed(self, ordinal: int) -> list[Accepted]:
+        """Replies that a stream got in the open round before it was cut off, in their order."""
+        return self._streamed.pop(ordinal, [])
+
+    def stream_count(self, ordinal: int) -> int:
+        """How many tasks a stream had answered in all attempts."""
+        return self._stream_counts.get(ordinal, 0)
+
+    def next_ordinal(self) -> int:
+        """The number of the program's next call in this round."""
+        self._ordinal += 1
+        return self._ordinal - 1
+
+    def enter(self, round: int) -> None:
+        """The program is now in this round."""
+        self.round, self._ordinal = round, 0
+
+    # -- what becomes --------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin an attempt: forget what a crash left half done."""
+        import os
+
+        if self.attempts and self.journal.durable:
+            self.journal.keep_only(self.run, self._keeping.live())
+        self._append(Started(time=time.time(), attempt=self.attempts + 1, pid=os.getpid()))
+        self.watch.began(self.run, self.created.name, max(self.last, 0))
+
+    def offer(self, ordinal: int, action: str, digest: Callable[[], str], cohort: list[str]) -> Offering:
+        """Journal that a cohort is asked, or find what it answered before; a different question voids those answers."""
+        round = self.round
+        self.watch.asked(round, action, len(cohort))
+        before = self._offerings.get((round, ordinal))
+        if before is not None:
+            now = digest()
+            if (before.digest, before.cohort) == (now, cohort):
+                self._adopt_states(before)
+                return before
+            self._append(Diverged(time=time.time(), round=round, ordinal=ordinal, was=before.digest, now=now))
+            self._void(round, ordinal)
+        if self.journal.durable:
+            at = time.time()
+            self._append(lambda _: Offered(time=at, round=round, ordinal=ordinal, action=action, digest=digest(), cohort=cohort))
+        return Offering("", cohort)
+
+    def accept(self, ordinal: int, reply: Reply, done: Done) -> None:
+        """A reply counts from now on."""
+        if done.state is not None:
+            self.states[reply.node] = done.state
+            self._changed.add(reply.node)
+        round, payload = self.round, done.update.payload
+        nbytes = sum(v.nbytes for v in payload.values() if isinstance(v, Arrays))
+        outside = round <= PROLOGUE  # no commit will hold its row
+        if self.journal.durable and (outside or self._always or _worth_saving(done.seconds, nbytes)):
+            self._append(self._building(_accepted(round, ordinal, reply, payload, done.state)), nbytes)
+        else:
+            row = (ordinal, reply.index, reply.node, reply.action, reply.weight, reply.metrics.plain(), done.seconds)
+            self._rows.append(Row(*row))
+        self.watch.replied(round, reply)
+
+    def fail(self, ordinal: int, action: str, failure: Failure) -> None:
+        """A reply does not count."""
+        self._append(_failed(self.round, ordinal, action, failure))
+        self.watch.failed(self.round, failure)
+
+    def commit(
+        self,
+        round: int,
+        total: int,
+        state: Mapping[str, Arrays],
+        *,
+        metrics: Mapping[str, Scalar],
+        score: float | None,
+        seconds: float,
+    ) -> None:
+        """The round is done; in the journal's order, and soon durable."""
+        rows, self._rows = self._rows, []
+        changed, self._changed = {n: self.states[n] for n in sorted(self._changed)}, set()
+        at = time.time()
+
+        def build(shelf: Shelf) -> Event:
+            keys = {n: shelf.put("model", a) for n, a in state.items()}
+            nodes = {n: shelf.put("state", pack(s)) for n, s in changed.items()}
+            return Committed(time=at, round=round, total=total, state=keys, metrics=dict(metrics), score=score,
+                             replies=rows, node_states=nodes, seconds=seconds)  # fmt: skip
+
+        self._append(self._building(build), sum(a.nbytes for a in state.values()))
+        self.committed.append(Committed(time=at, round=round, total=total, state={}, metrics=dict(metrics), score=score))
+        if round > 0:
+            self.watch.committed(round, total, metrics, seconds)
+
+    def log(self, level: str, message: str, round: int | None = None, node: str = "") -> None:
+        """A line in the run's log."""
+        for line in message.splitlines() or [""]:
+            self._append(Logged(time=time.time(), level=level, message=line[:4000], round=round, node=node))
+        self.watch.logged(level, message, round, node)
+
+    def finish(self, status: str, *, model: Mapping[str, Arrays] | None = None, reason: Mapping[str, str] | None = None) -> None:
+        """The attempt is over; durable on return. Without a model, the last committed state is the model."""
+        at, why = time.time(), dict(reason or {})
+
+        def build(shelf: Shelf) -> Event:
+            keys = {n: shelf.put("model", a) for n, a in (model or {}).items()}
+            return Finished(time=at, status=status, model=keys, reason=why, replies=rows)
+
+        rows, self._rows = self._rows, []
+        self._append(self._building(build))
+        self.journal.flush()
+
+    # -- inside --------------------------------------------------------------------------------------------
+
+    def _append(self, entry: Event | Callable[[Shelf], Event], nbytes: int = 0) -> None:
+        self.journal.append(self.run, entry, nbytes=nbytes)
+
+    def _building(self, build: Callable[[Shelf], Event]) -> Callable[[Shelf], Event]:
+        def built(shelf: Shelf) -> Event:
+            event = build(shelf)
+            for key in self._keeping.after(event):
+                shelf.drop(key)
+            return event
+
+        return built
+
+    def _replay(self, event: Event) -> None:
+        if isinstance(event, Started):
+            self.attempts = event.attempt
+        elif isinstance(event, Offered):
+            self._offerings[event.round, event.ordinal] = Offering(event.digest, event.cohort)
+        elif isinstance(event, Accepted | Failed) and event.ordinal >= 0:
+            offering = self._offerings.get((event.round, event.ordinal))
+            if offering is not None and not (isinstance(event, Failed) and event.failure == "late"):
+                offering.outcomes[event.index] = event
+        elif isinstance(event, Accepted):
+            self._streamed.setdefault(event.ordinal, []).append(event)
+            self._count_stream(event.ordinal, event.index)
+        elif isinstance(event, Diverged):
+            self._void(event.round, event.ordinal)
+        elif isinstance(event, Committed):
+            self._replay_commit(event)
+
+    def _replay_commit(self, event: Committed) -> None:
+        self.committed.append(event)
+        self._stored_states.update(event.node_states)
+        if event.round > 0:
+            self._streamed.clear()
+            self._offerings = {place: o for place, o in self._offerings.items() if place[0] != event.round}
+        for row in event.replies:
+            if row.ordinal < 0:
+                self._count_stream(row.ordinal, row.index)
+
+    def _count_stream(self, ordinal: int, index: int) -> None:
+        self._stream_counts[ordinal] = max(self._stream_counts.get(ordinal, 0), index + 1)
+
+    def _void(self, round: int, ordinal: int) -> None:
+        self._offerings = {p: o for p, o in self._offerings.items() if p[0] != round or p[1] < ordinal}
+
+    def _adopt_states(self, offering: Offering) -> None:
+        for outcome in offering.outcomes.values():
+            if isinstance(outcome, Accepted) and outcome.state:
+                self.states[outcome.node] = unpack(self.journal.arrays(self.run, outcome.state))
+                self._changed.add(outcome.node)
+
+
+def stored_reply(record: Record, event: Accepted, *, staleness: int = 0) -> Reply:
+    """The reply that the journal holds; its arrays are read when they are asked for."""
+
+    def load() -> dict[str, Any]:
+        try:
+            return unpack(record.journal.arrays(record.run, event.payload))
+        except NotFound as error:
+            mend = "ask for it in the round in which it was given"
+            raise NotFound("reply.gone", f"{event.node}'s reply was deleted when its round was committed", mend) from error
+
+    return Reply(event.index, event.node, event.action, weight=event.weight, metrics=Metrics(event.metrics),
+                 seconds=event.seconds, staleness=staleness, load=load)  # fmt: skip
+
+
+def _accepted(
+    round: int, ordinal: int, reply: Reply, payload: Mapping[str, Any], state: Mapping[str, Any] | None
+) -> Callable[[Shelf], Event]:
+    at = time.time()
+    fields = (reply.index, reply.node, reply.action, reply.weight, reply.metrics.plain(), reply.seconds)
+
+    def build(shelf: Shelf) -> Event:
+        index, node, action, weight, metrics, seconds = fields
+        kept = shelf.put("state", pack(state)) if state is not None else ""
+        return Accepted(time=at, round=round, ordinal=ordinal, index=index, node=node, action=action, weight=weight,
+                        metrics=metrics, seconds=seconds, payload=shelf.put("reply", pack(payload)), state=kept)  # fmt: skip
+
+    return build
+
+
+def _failed(round: int, ordinal: int, action: str, failure: Failure) -> Failed:
+    return Failed(time=time.time(), round=round, ordinal=ordinal, index=failure.index, node=failure.node, action=action,
+                  failure=failure.kind, message=failure.message[:4000], traceback=failure.traceback[:20_000])  # fmt: skip
+
+
+def _worth_saving(seconds: float, nbytes: int) -> bool:
+    return seconds >= SAVING_COST * (_FIXED + nbytes / _BYTES_PER_SECOND)

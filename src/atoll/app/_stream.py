@@ -1,0 +1,104 @@
+"""A stream: the asynchronous form of asking. Send, collect as they come, send the newer model.
+
+Doesn't know how updates are combined. Replies come in the order in which they arrive; that order is journaled.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from atoll.app._executor import Broken, Outcome
+from atoll.app._record import stored_reply
+from atoll.app._schedule import Schedule, sample
+from atoll.app._task import Failure, Reply, Task
+from atoll.values import TooFewReplies, derive_seed
+
+if TYPE_CHECKING:
+    from atoll.app._fleet import ExecutorFleet
+
+GIVING_UP = 3  # every node of the fleet failed so many times in a row, without one good reply
+
+
+class Stream:
+    """An endless iterator over replies from `concurrency` nodes at a time; end it with `break` or `close()`.
+
+    Each node that is free is as likely as any other to be the next. `reply.staleness` is how many newer tasks were
+    sent since the one that it answers. Raises `TooFewReplies` when nobody answers well any more.
+    """
+
+    def __init__(self, fleet: ExecutorFleet, task: Task, concurrency: int, schedule: Schedule, ordinal: int) -> None:
+        self._fleet, self._record, self._deadline = fleet, fleet.record, schedule.deadline
+        self._task, self._version, self._concurrency = task, 0, concurrency
+        self._ordinal = -1 - ordinal  # streams outlive rounds, so their numbers stand apart from those of a round's calls
+        self._sent = self._record.stream_count(self._ordinal)
+        self._running: dict[int, tuple[int, str, str, int]] = {}  # call -> index, node, action, version
+        self._arrived: deque[Reply] = deque(stored_reply(self._record, e) for e in self._record.streamed(self._ordinal))
+        self._bad_in_a_row = 0
+        self._closed = False
+        self.failures: list[Failure] = []
+
+    def send(self, task: Task) -> None:
+        """What the nodes that become free are given from now on."""
+        self._task, self._version = task, self._version + 1
+
+    def __iter__(self) -> Iterator[Reply]:
+        while not self._closed:
+            while not self._arrived:
+                self._keep_busy()
+                self._fleet.pump()
+                self._judge()
+            reply = self._arrived.popleft()
+            yield reply
+            reply.let_go()
+
+    def close(self) -> None:
+        """Ask nobody any more; what is under way will be late."""
+        self._closed = True
+        self._fleet.cancel(set(self._running))
+
+    def __enter__(self) -> Stream:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def receive(self, outcome: Outcome) -> None:
+        """Take one outcome in: the fleet calls this."""
+        index, node, action, version = self._running.pop(outcome.id)
+        if self._closed or isinstance(outcome, Broken):
+            late = Failure(index, node, "late", "the stream was closed before this reply")
+            broken = outcome if isinstance(outcome, Broken) else None
+            failure = Failure(index, node, broken.kind, broken.message, broken.traceback) if broken else late
+            self.failures.append(failure)
+            self._bad_in_a_row += 1
+            self._record.fail(self._ordinal, action, failure)
+            return
+        self._bad_in_a_row = 0
+        update, stale = outcome.update, self._version - version
+        reply = Reply(index, node, action, weight=update.weight, metrics=update.metrics, seconds=outcome.seconds,
+                      staleness=stale, payload=update.payload)  # fmt: skip
+        self._record.accept(self._ordinal, reply, outcome)
+        self._arrived.append(reply)
+
+    def _keep_busy(self) -> None:
+        while len(self._running) < self._concurrency:
+            busy = {node for _, node, _, _ in self._running.values()}
+            free = [n for n in self._fleet.nodes if n not in busy]
+            seed = derive_seed(self._fleet.seed, "stream", self._ordinal, self._sent)
+            node = free[sample(len(free), 1, seed)[0]]
+            call = self._fleet.start(
+                self, node, self._task, ordinal=self._ordinal, place=self._sent + 1, deadline=self._deadline
+            )
+            self._running[call] = (self._sent, node, self._task.action, self._version)
+            self._sent += 1
+
+    def _judge(self) -> None:
+        if self._bad_in_a_row >= GIVING_UP * len(self._fleet.nodes):
+            last = self.failures[-1]
+            message = f"the last {self._bad_in_a_row} replies of a stream all failed; {last.node} {last.kind}: {last.message}"
+            error = TooFewReplies("round.too-few-replies", message, "see `atoll log`, or run with --fail-fast")
+            error.failures = self.failures[-len(self._fleet.nodes) :]
+            raise error

@@ -1,0 +1,142 @@
+"""A journal in memory: for a notebook, a test, a run that nobody needs to resume.
+
+Doesn't outlive its process.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection, Iterator
+
+import msgspec
+
+from atoll.journal._events import Created, Event, Finished
+from atoll.journal._journal import Entry
+from atoll.journal._summary import INTERRUPTED, RUNNING, Summary, pick, project, unused_name
+from atoll.values import Arrays, JournalError, NotFound
+
+
+class MemoryJournal:
+    """Keeps events and arrays as the objects they are."""
+
+    durable = False
+
+    def __init__(self) -> None:
+        self._events: dict[str, list[Event]] = {}
+        self._summaries: dict[str, Summary] = {}
+        self._objects: dict[tuple[str, str], Arrays] = {}
+        self._holds: set[str] = set()
+        self._changed = threading.Condition()
+
+    def create(self, created: Created) -> Created:
+        taken = [s.name for s in self._summaries.values()]
+        if created.name in taken:
+            raise JournalError("run.name-taken", f"there is a run named `{created.name}` already", "choose another --name")
+        if not created.name:
+            created = msgspec.structs.replace(created, name=unused_name(str(created.app.get("name", "")), taken))
+        self._events[created.id] = []
+        self.append(created.id, created)
+        return created
+
+    def append(self, run: str, entry: Entry, *, nbytes: int = 0) -> None:
+        shelf = _MemoryShelf(self._objects, run)
+        event = entry(shelf) if callable(entry) else entry
+        with self._changed:
+            self._events[run].append(event)
+            summary = project(self._summaries.get(run), event)
+            if summary is not None:
+                self._summaries[run] = summary
+            for key in shelf.dropped:
+                self._objects.pop((run, key), None)
+            self._changed.notify_all()
+
+    def flush(self) -> None:
+        """Nothing to do: what is appended is kept."""
+
+    def events(self, run: str, after: int = 0) -> Iterator[tuple[int, Event]]:
+        if run not in self._events:
+            raise NotFound("run.unknown", f"there is no run `{run}`")
+        yield from enumerate(self._events[run][after:], start=after + 1)
+
+    def runs(self) -> list[Summary]:
+        newest = sorted(self._summaries.values(), key=lambda s: s.created, reverse=True)
+        return [self._seen(s) for s in newest]
+
+    def find(self, reference: str) -> Summary:
+        return pick(reference, self.runs())
+
+    def arrays(self, run: str, key: str) -> Arrays:
+        try:
+            return self._objects[run, key]
+        except KeyError:
+            raise NotFound("object.unknown", f"run `{run}` keeps no object `{key}`") from None
+
+    def keep_only(self, run: str, keys: Collection[str]) -> None:
+        for owner, key in list(self._objects):
+            if owner == run and key not in keys:
+                del self._objects[owner, key]
+
+    def remove(self, run: str) -> None:
+        if run in self._holds:
+            raise JournalError("run.busy", f"run `{run}` is running", "stop it first")
+        self._events.pop(run, None)
+        self._summaries.pop(run, None)
+        for key in [k for k in self._objects if k[0] == run]:
+            del self._objects[key]
+
+    def hold(self, run: str) -> _MemoryHold:
+        if run in self._holds:
+            raise JournalError("run.busy", f"run `{run}` is being run already", "wait for it, or stop it")
+        self._holds.add(run)
+        return _MemoryHold(self, run)
+
+    def held(self, run: str) -> bool:
+        return run in self._holds
+
+    def follow(self, run: str, after: int = 0) -> Iterator[tuple[int, Event]]:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: len(self._events[run]) > after or run not in self._holds)
+                live = run in self._holds
+            for number, event in self.events(run, after):
+                after = number
+                yield number, event
+                if isinstance(event, Finished):
+                    return
+            if not live:
+                return
+
+    def close(self) -> None:
+        """Nothing to let go."""
+
+    def _seen(self, summary: Summary) -> Summary:
+        if summary.status == RUNNING and summary.id not in self._holds:
+            return msgspec.structs.replace(summary, status=INTERRUPTED)
+        return summary
+
+    def _release(self, run: str) -> None:
+        with self._changed:
+            self._holds.discard(run)
+            self._changed.notify_all()
+
+
+class _MemoryHold:
+    def __init__(self, journal: MemoryJournal, run: str) -> None:
+        self._journal, self._run = journal, run
+
+    def release(self) -> None:
+        self._journal._release(self._run)
+
+
+class _MemoryShelf:
+    def __init__(self, objects: dict[tuple[str, str], Arrays], run: str) -> None:
+        self._objects, self._run = objects, run
+        self.dropped: list[str] = []
+
+    def put(self, kind: str, arrays: Arrays) -> str:
+        key = f"{kind}-{id(arrays):x}"  # no digest: the object itself is kept, so that nothing is hashed
+        self._objects[self._run, key] = arrays
+        return key
+
+    def drop(self, key: str) -> None:
+        self.dropped.append(key)

@@ -1,0 +1,12 @@
+"""Simulated fleets: in-process, and a pool of processes.
+
+Doesn't know what is computed, how it is protected, or how bytes move between machines.
+"""
+
+from atoll.runtime._drive import drive
+from atoll.runtime._inprocess import InProcess
+from atoll.runtime._progress import Progress, in_words
+from atoll.runtime._simulate import AUTO, AppRef, Simulation, of_project, processors, simulate
+from atoll.runtime._threads import environment
+
+__all__ = ["AUTO", "AppRef", "InProcess", "Progress", "Simulation", "drive", "environment", "in_words", "of_project", "processors", "simulate"]

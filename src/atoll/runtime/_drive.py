@@ -1,0 +1,74 @@
+"""Driving one attempt of a run: the program runs, the journal follows, whatever ends it is written down.
+
+Doesn't know how calls are carried out; it is given an executor.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import traceback
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from atoll.app import Executor, ExecutorFleet, Record, ServerApp, ServerContext, Watch
+from atoll.journal import FAILED, FINISHED, STOPPED, History, Journal
+from atoll.values import Arrays, AtollError, Config, JournalError, RunError
+
+
+def drive(
+    journal: Journal,
+    run: str,
+    server: ServerApp,
+    executor: Callable[[Record], Executor],
+    *,
+    watch: Watch | None = None,
+    save: str = "auto",
+) -> History:
+    """Run the server app, from the start or from where the journal ends, to its end.
+
+    ^C stops the run cleanly and returns what there is. Raises what the program raises, after noting it.
+    """
+    hold = journal.hold(run)
+    try:
+        record = Record(journal, run, watch=watch, save=save)
+        with contextlib.closing(executor(record)) as carrying:
+            record.start()
+            fleet = ExecutorFleet(record.created.nodes, carrying, record, seed=record.created.seed)
+            context = ServerContext(record, fleet, Config(record.created.config))
+            try:
+                model = _models(server.run(fleet, context))
+                record.finish(FINISHED, model=model)
+            except KeyboardInterrupt:
+                reason = {"code": "run.stopped", "message": "stopped on request", "mend": f"atoll resume {record.created.name}"}
+                record.finish(STOPPED, reason=reason)
+            except BaseException as error:
+                with contextlib.suppress(JournalError):  # a full disk is what may have ended it
+                    record.finish(FAILED, reason=_reason(error))
+                raise
+        return History.of(journal, run)
+    finally:
+        hold.release()
+
+
+def _models(result: Any) -> Mapping[str, Arrays]:
+    if result is None:
+        return {}
+    if isinstance(result, Arrays):
+        return {"model": result}
+    if isinstance(result, Mapping) and all(isinstance(v, Arrays) for v in result.values()):
+        return result
+    kind = type(result).__name__
+    mend = "return Arrays, a mapping from names to Arrays, or nothing"
+    raise RunError("app.bad-result", f"the server app's main returned a {kind}, which is no model", mend)
+
+
+def _reason(error: BaseException) -> dict[str, str]:
+    if isinstance(error, AtollError):
+        found = {"code": error.code, "message": error.message, "mend": error.mend}
+    else:
+        found = {"code": "app.raised", "message": f"{type(error).__name__}: {error}"[:4000], "mend": ""}
+    frames = "".join(traceback.format_exception(error))
+    failures = getattr(error, "failures", [])
+    if failures and failures[0].traceback:
+        frames = failures[0].traceback
+    return {**found, "traceback": frames[-20_000:]}

@@ -1,0 +1,24 @@
+"""Finding the name that was meant.
+
+Doesn't know what the names stand for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+def nearest(wrong: str, known: Iterable[str]) -> str | None:
+    """The known name closest to a wrong one, or None when nothing is near."""
+    from difflib import get_close_matches
+
+    return next(iter(get_close_matches(wrong, list(known), n=1, cutoff=0.5)), None)
+
+
+def suggestion(wrong: str, known: Iterable[str], *, what: str = "names") -> str:
+    """A mend for an unknown name: the nearest one when there is one, else all of them."""
+    names = sorted(known)
+    near = nearest(wrong, names)
+    if near is not None:
+        return f"did you mean `{near}`?"
+    return f"known {what}: {', '.join(names)}" if names else f"there are no {what}"
