@@ -25,6 +25,7 @@ from atoll.journal._events import (
 from atoll.journal._failpoints import FAILPOINTS, failpoint, register
 from atoll.journal._history import History, failures_of, final_model
 from atoll.journal._journal import Entry, Hold, Journal, Shelf
+from atoll.journal._lock import FileLock, is_locked
 from atoll.journal._memory import MemoryJournal
 from atoll.journal._summary import FAILED, FINISHED, INTERRUPTED, RUNNING, STOPPED, Summary
 
@@ -47,6 +48,7 @@ __all__ = [
     "Entry",
     "Event",
     "Failed",
+    "FileLock",
     "Finished",
     "History",
     "Hold",
@@ -62,6 +64,7 @@ __all__ = [
     "failpoint",
     "failures_of",
     "final_model",
+    "is_locked",
     "register",
 ]
 

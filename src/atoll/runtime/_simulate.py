@@ -90,7 +90,9 @@ class Simulation:
             return here
         workers = processors() if self.workers == AUTO else int(self.workers)
         pool = Pool.starter(self.ref, record, partition=self.partition, workers=workers, threads=self.threads)
-        return Adaptive(here, pool) if self.workers == AUTO else pool()
+        if self.workers != AUTO:
+            return pool()
+        return Adaptive(here, pool, log=record.log) if workers > 1 else here
 
 
 def processors() -> int:
