@@ -123,14 +123,14 @@ class Context:
     - `shared`: what the app's lifespan hook yielded
     """
 
-    __slots__ = ("_bench", "_rng", "config", "node", "round", "seed", "state", "task", "data")
+    __slots__ = ("_bench", "_data", "_rng", "config", "node", "round", "seed", "state", "task")
 
     def __init__(self, bench: Bench, task: Task, *, node: str, round: int, seed: int, state: Mapping[str, Any]) -> None:
         self._bench, self.task = bench, task
-        self.config = bench.config.extend(task.config)
+        self.config = bench.config.extend(task.config) if task.config else bench.config
         self.node, self.round, self.seed = node, round, seed
         self.state = State(state)
-        self.data = Data(node, bench.data)
+        self._data: Data | None = None
         self._rng: np.random.Generator | None = None
 
     @property
@@ -141,7 +141,15 @@ class Context:
         return self._rng
 
     @property
+    def data(self) -> Data:
+        """The node's data sets by name, opened when first asked for."""
+        if self._data is None:
+            self._data = Data(self.node, self._bench.data)
+        return self._data
+
+    @property
     def shared(self) -> Any:
+        """What the app's lifespan hook yielded."""
         return self._bench.shared
 
     def keep(self, factory: Callable[..., T], *args: Any) -> T:

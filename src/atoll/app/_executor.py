@@ -6,14 +6,14 @@ Doesn't know of rounds, schedules or journals; whoever drives it doesn't know of
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
+
+import msgspec
 
 from atoll.app._task import Task, Update
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """One task for one node."""
 
     id: int
@@ -22,12 +22,11 @@ class Call:
     round: int
     ordinal: int
     seed: int
-    state: Mapping[str, Any] = field(default_factory=dict)
+    state: Mapping[str, Any]
     deadline: float | None = None  # seconds from hand-over
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(msgspec.Struct, frozen=True):
     """The call's function returned, and what it returned is valid. `state` is None when the task left it as it was."""
 
     id: int
@@ -36,8 +35,7 @@ class Done:
     state: Mapping[str, Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Broken:
+class Broken(msgspec.Struct, frozen=True):
     """The call came to nothing; `kind` as in `Failure`."""
 
     id: int

@@ -145,10 +145,9 @@ class Record:
             self.states[reply.node] = done.state
             self._changed.add(reply.node)
         round, payload = self.round, done.update.payload
-        nbytes = sum(v.nbytes for v in payload.values() if isinstance(v, Arrays))
         outside = round <= PROLOGUE  # no commit will hold its row
-        if self.journal.durable and (outside or self._always or _worth_saving(done.seconds, nbytes)):
-            self._append(self._building(_accepted(round, ordinal, reply, payload, done.state)), nbytes)
+        if self.journal.durable and (outside or self._always or _worth_saving(done.seconds, payload)):
+            self._append(self._building(_accepted(round, ordinal, reply, payload, done.state)), _nbytes(payload))
         else:
             row = (ordinal, reply.index, reply.node, reply.action, reply.weight, reply.metrics.plain(), done.seconds)
             self._rows.append(Row(*row))
@@ -291,5 +290,9 @@ def _failed(round: int, ordinal: int, action: str, failure: Failure) -> Failed:
                   failure=failure.kind, message=failure.message[:4000], traceback=failure.traceback[:20_000])  # fmt: skip
 
 
-def _worth_saving(seconds: float, nbytes: int) -> bool:
-    return seconds >= SAVING_COST * (_FIXED + nbytes / _BYTES_PER_SECOND)
+def _worth_saving(seconds: float, payload: Mapping[str, Any]) -> bool:
+    return seconds >= SAVING_COST * _FIXED and seconds >= SAVING_COST * (_FIXED + _nbytes(payload) / _BYTES_PER_SECOND)
+
+
+def _nbytes(payload: Mapping[str, Any]) -> int:
+    return sum(v.nbytes for v in payload.values() if isinstance(v, Arrays))

@@ -5,7 +5,7 @@ Doesn't know what the numbers mean, or which framework made them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping, ValuesView
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -61,6 +61,15 @@ class Arrays(Mapping[str, Array]):
 
     def __len__(self) -> int:
         return len(self._arrays)
+
+    def keys(self) -> KeysView[str]:
+        return self._arrays.keys()
+
+    def items(self) -> ItemsView[str, Array]:
+        return self._arrays.items()
+
+    def values(self) -> ValuesView[Array]:
+        return self._arrays.values()
 
     def __eq__(self, other: object) -> bool:
         """The same names in the same order, dtypes, shapes and bits (NaN equals the same NaN)."""

@@ -145,6 +145,8 @@ def _wide(dtype: np.dtype[Any]) -> np.dtype[Any]:
 
 def _widened(block: Array) -> Array:
     """A block in the dtype that it is summed in; bfloat16 by moving its bits, ten times the speed of a cast."""
+    if block.dtype.kind == "f" and block.dtype.itemsize >= 4:
+        return block
     if block.dtype.name == "bfloat16":
         return np.left_shift(block.view(np.uint16), np.uint32(16), dtype=np.uint32).view(np.float32)
     wide = _wide(block.dtype)
@@ -166,7 +168,7 @@ def _accumulate(total: Array, array: Array, weight: float) -> None:
     if array.shape != total.shape:
         raise RunError("fold.mismatch", f"replies with different shapes can't be folded: {array.shape} and {total.shape}")
     if array.size <= _STRIDE:
-        total += _widened(array) * weight
+        total += (array if array.dtype is total.dtype else _widened(array)) * weight
         return
     flat, out = array.reshape(-1), total.reshape(-1)
     scratch = np.empty(_STRIDE, total.dtype)
