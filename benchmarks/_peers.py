@@ -15,21 +15,8 @@ BENCH = Path(__file__).resolve().parent.parent / ".bench"
 
 # Each step is one `pip install`: torch goes first, so that a peer cannot pull in another build of it.
 PEERS: dict[str, list[list[str]]] = {
-    "flwr": [["flwr[simulation]==1.41.0"]],
+    "flwr": [["torch==2.13.0"], ["flwr[simulation]==1.41.0"]],
     "pfl": [["torch==2.13.0"], ["pfl[pytorch]==0.6.0"]],
-}
-
-# What every peer is run with: no telemetry, no update check, no dashboard, nothing but loopback. Ray otherwise
-# asks the routing table for an outside address, and stays on 127.0.0.1 where "clusters" are off.
-QUIET = {
-    "FLWR_TELEMETRY_ENABLED": "0",
-    "FLWR_DISABLE_UPDATE_CHECK": "1",
-    "FLWR_HOME": str(BENCH / "flwr-home"),
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
-    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "PYTHONWARNINGS": "ignore",
 }
 
 
@@ -52,6 +39,27 @@ def ensure(peer: str) -> Path:
         subprocess.run(command, check=True, stdout=sys.stderr)
     mark.write_text(pins)
     return python
+
+
+def quiet() -> dict[str, str]:
+    """Gives the settings that every peer is run with: no telemetry, no update check, nothing but loopback.
+
+    Ray asks the routing table for an outside address unless "clusters" are off, and asks the clouds' metadata
+    services where it runs, even with its statistics off, unless a cluster file lies in its home.
+    """
+    home = BENCH / "home"
+    home.mkdir(parents=True, exist_ok=True)
+    (home / "ray_bootstrap_config.yaml").write_text("{}\n")
+    return {
+        "HOME": str(home),
+        "FLWR_HOME": str(home / "flwr"),
+        "FLWR_TELEMETRY_ENABLED": "0",
+        "FLWR_DISABLE_UPDATE_CHECK": "1",
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+        "PYTHONWARNINGS": "ignore",
+    }
 
 
 def _python_of(home: Path) -> Path:

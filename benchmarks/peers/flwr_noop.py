@@ -6,15 +6,15 @@ Does not know Atoll. Runs in flwr's own environment; the last line of stdout is 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import platform
 import statistics
 import time
 from importlib.metadata import version
 
-from _flwr import began, simulate
-
 import numpy as np
+from _flwr import began, simulate
 
 
 def main() -> None:
@@ -28,14 +28,18 @@ def main() -> None:
     model = np.random.default_rng(0).standard_normal(options.floats, dtype=np.float32)
     ends = simulate([model], nodes=options.nodes, rounds=options.rounds, actors=options.actors)
     done = time.time()
-    rounds = [later - earlier for earlier, later in zip(ends, ends[1:], strict=False)]
+    rounds = [later - earlier for earlier, later in itertools.pairwise(ends)]
     steady = statistics.median(rounds[1:] or rounds)
     after_start_up = rounds[1:] or rounds
     print(
         json.dumps(
             {
                 "bench": "flwr_noop",
-                "versions": {"python": platform.python_version(), "flwr": version("flwr"), "ray": version("ray")},
+                "versions": {
+                    "python": platform.python_version(),
+                    "flwr": version("flwr"),
+                    "ray": version("ray"),
+                },
                 "setting": vars(options),
                 "seconds_to_end_of_round_1": round(ends[1] - start, 3),
                 "seconds_whole": round(done - start, 3),

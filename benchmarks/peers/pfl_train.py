@@ -31,7 +31,7 @@ from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from _training import client_data, cnn, fast_fit, mlp, naive_fit
+from _training import client_data, cnn, fast_fit, loader_fit, mlp, naive_fit
 
 LR, BATCH, EPOCHS = 0.1, 32, 1
 NETS: dict[str, Callable[[], nn.Module]] = {"mlp": mlp, "cnn": cnn}
@@ -117,7 +117,12 @@ class Turns(TrainingProcessCallback):
 
 
 def measure(
-    make: Callable[[], nn.Module], data: list[tuple[Tensor, Tensor]], *, rounds: int, cohort: int, layout: torch.memory_format
+    make: Callable[[], nn.Module],
+    data: list[tuple[Tensor, Tensor]],
+    *,
+    rounds: int,
+    cohort: int,
+    layout: torch.memory_format,
 ) -> dict[str, object]:
     """Times one network; `layout` is the memory format of pfl's copy of it.
 
@@ -128,7 +133,8 @@ def measure(
     users = [PyTorchTensorDataset(pair, user_id=str(index)) for index, pair in enumerate(data)]
     sampler = get_user_sampler("minimize_reuse", list(range(len(users))))
     federated = FederatedDataset(users.__getitem__, sampler)
-    turns = Turns(cohort, {"naive": Loop(make(), naive_fit, data), "fast": Loop(make(), fast_fit, data)})
+    fits = {"loader": loader_fit, "naive": naive_fit, "fast": fast_fit}
+    turns = Turns(cohort, {name: Loop(make(), fit, data) for name, fit in fits.items()})
     FederatedAveraging().run(
         NNAlgorithmParams(rounds + 1, rounds + 2, cohort, 0),
         SimulatedBackend(training_data=federated, val_data=federated),
@@ -156,7 +162,9 @@ def _milliseconds(times: dict[str, list[float]]) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--net", choices=[*NETS, "all"], default="all")
-    parser.add_argument("--rounds", type=int, help="rounds that are timed (default: 20 of the MLP, 5 of the CNN)")
+    parser.add_argument(
+        "--rounds", type=int, help="rounds that are timed (default: 20 of the MLP, 5 of the CNN)"
+    )
     parser.add_argument("--users", type=int, default=100)
     parser.add_argument("--cohort", type=int, default=10)
     parser.add_argument("--channels-last", action="store_true", help="give pfl's network that layout too")
@@ -169,7 +177,11 @@ def main() -> None:
         rounds = options.rounds or {"mlp": 20, "cnn": 5}[name]
         found[name] = measure(NETS[name], data, rounds=rounds, cohort=options.cohort, layout=layout)
     versions = {"python": platform.python_version(), "pfl": version("pfl"), "torch": torch.__version__}
-    print(json.dumps({"bench": "pfl_train", "versions": versions, "channels_last": options.channels_last, **found}))
+    print(
+        json.dumps(
+            {"bench": "pfl_train", "versions": versions, "channels_last": options.channels_last, **found}
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from atoll.data import IID, Dirichlet, Natural, Partition, Table
@@ -34,6 +34,7 @@ def skew(parts: list[np.ndarray], labels: np.ndarray) -> float:
     return float(np.mean([np.bincount(labels[part]).max() / len(part) for part in parts]))
 
 
+@settings(deadline=None)
 @given(LABELS, st.integers(1, 40), SEEDS, ALPHAS, st.integers(0, 3))
 def test_each_row_is_dealt_once_and_the_same_again(
     labels: list[int], nodes: int, seed: int, alpha: float, least: int
@@ -52,6 +53,7 @@ def test_each_row_is_dealt_once_and_the_same_again(
         assert all(np.array_equal(one, other) for one, other in zip(parts, again, strict=True))
 
 
+@settings(deadline=None)
 @given(st.integers(1, 500), st.integers(1, 50), SEEDS)
 def test_iid_nodes_differ_by_at_most_one_row(rows: int, nodes: int, seed: int) -> None:
     if rows < nodes:
@@ -60,6 +62,7 @@ def test_iid_nodes_differ_by_at_most_one_row(rows: int, nodes: int, seed: int) -
     assert max(sizes) - min(sizes) <= 1
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.sampled_from(["north", "south", "east", "west", "sea"]), min_size=1, max_size=100), st.data()
 )
@@ -161,6 +164,7 @@ def test_who_lacks_rows_takes_the_classes_that_it_favours() -> None:
     assert shares.tolist() == [[10, 0, 0], [0, 5, 3]]
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.lists(st.integers(0, 20), min_size=4, max_size=4), min_size=1, max_size=6),
     st.integers(0, 8),
@@ -178,7 +182,7 @@ def test_filling_moves_rows_and_loses_none(shares: list[list[int]], minimum: int
 
 
 # Golden values: they hold on every platform and with every numpy; a change here changes everybody's partitions.
-GOLDEN = {"IID": "IID_DIGEST", "Dirichlet": "DIRICHLET_DIGEST"}
+GOLDEN = {"IID": "a6a53e9b7c621496", "Dirichlet": "f5ee6404c781cd1b"}
 
 
 def digest(rule: Partition) -> str:

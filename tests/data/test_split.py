@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from atoll.data import IID, Dirichlet, Natural, Partition, Subset, Table, split
@@ -21,6 +21,7 @@ def datasets(train: int = 1000, test: int = 200) -> dict[str, Table]:
     }
 
 
+@settings(deadline=None)
 @given(
     st.integers(1, 20), st.integers(0, 99), st.sampled_from([IID(), Dirichlet(alpha=0.1), Natural("label")])
 )

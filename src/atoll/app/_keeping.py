@@ -22,7 +22,8 @@ class _Model:
 class Keeping:
     """Fed with what the journal is about to hold."""
 
-    def __init__(self, events: Iterable[Event] = ()) -> None:
+    def __init__(self, events: Iterable[Event] = (), *, last: int = LAST_MODELS) -> None:
+        self._last = last
         self._replies: dict[int, set[str]] = {}
         self._models: list[_Model] = []
         self._best: _Model | None = None
@@ -47,7 +48,7 @@ class Keeping:
 
     def live(self) -> set[str]:
         """All keys that are needed."""
-        models = [*self._models[-LAST_MODELS:], *([self._best] if self._best else [])]
+        models = [*self._models[-self._last :], *([self._best] if self._best else [])]
         kept: list[Collection[str]] = [m.keys for m in models]
         return set().union(*kept, *self._replies.values(), self._states.values(), self._final)
 
@@ -55,7 +56,7 @@ class Keeping:
         if event.round > 0:
             self._replies.pop(event.round, None)
         model = _Model(frozenset(event.state.values()), event.score)
-        self._models = [*self._models[-LAST_MODELS:], model]
+        self._models = [*self._models[-self._last :], model]
         best = self._best.score if self._best else None
         if event.score is not None and (best is None or event.score > best):
             self._best = model

@@ -69,7 +69,7 @@ class Record:
         events = [event for _, event in journal.events(run)]
         for event in events:
             self._replay(event)
-        self._keeping = Keeping(events)
+        self._keeping = Keeping(events) if journal.durable else Keeping(events, last=1)  # no crash to fall back from
         created = events[0]
         assert isinstance(created, Created)
         self.created = created

@@ -106,7 +106,7 @@ class Pool:
     def _fill(self) -> None:
         for depth in range(1, self._depth + 1):
             for seat in self._seats:
-                if self._waiting and len(seat.calls) < depth:
+                if self._waiting and seat.ready and len(seat.calls) < depth:
                     seat.give(self._waiting.popleft())
 
     def _seat(self, process: Process) -> _Seat | None:
