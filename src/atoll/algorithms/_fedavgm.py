@@ -21,11 +21,16 @@ class FedAvgM:
 
     def __init__(self, *, momentum: float = 0.9, lr: float = 1.0) -> None:
         if not 0 <= momentum < 1 or not lr > 0:
-            raise ConfigError("algorithm.invalid", f"FedAvgM takes 0 <= momentum < 1 and lr > 0, not {momentum} and {lr}")
+            raise ConfigError(
+                "algorithm.invalid", f"FedAvgM takes 0 <= momentum < 1 and lr > 0, not {momentum} and {lr}"
+            )
         self.momentum, self.lr = momentum, lr
 
     def begin(self, model: Arrays) -> State:
-        return {"model": model, "momentum": Arrays({n: np.zeros_like(a) for n, a in model.items() if _moves(a)})}
+        return {
+            "model": model,
+            "momentum": Arrays({n: np.zeros_like(a) for n, a in model.items() if _moves(a)}),
+        }
 
     def round(self, state: State, ask: Ask) -> State:
         mean = Mean()
@@ -33,7 +38,9 @@ class FedAvgM:
             mean.add(reply)
         average, model = mean.finish(), state["model"]
         velocity = {n: self._velocity(v, model[n], average[n]) for n, v in state["momentum"].items()}
-        moved = {n: _stepped(model[n], velocity[n], self.lr) if n in velocity else a for n, a in average.items()}
+        moved = {
+            n: _stepped(model[n], velocity[n], self.lr) if n in velocity else a for n, a in average.items()
+        }
         return {"model": Arrays(moved), "momentum": Arrays(velocity)}
 
     def _velocity(self, velocity: Array, before: Array, average: Array) -> Array:

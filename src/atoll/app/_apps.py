@@ -70,7 +70,9 @@ class ClientApp:
         handler = self.handlers.get(task.action)
         if handler is None:
             mend = suggestion(task.action, self.handlers, what="actions")
-            raise AtollError("task.no-handler", f"the client app has nothing registered for `{task.action}`", mend)
+            raise AtollError(
+                "task.no-handler", f"the client app has nothing registered for `{task.action}`", mend
+            )
         call: Callable[[Task, Context], Update] = handler
         for mod in reversed(self.mods):
             call = _around(mod, call)
@@ -78,7 +80,11 @@ class ClientApp:
 
     def _register(self, action: str, function: F) -> F:
         if action in self.handlers:
-            raise ConfigError("app.registered-twice", f"`{action}` is registered twice on one ClientApp", "rename one of them")
+            raise ConfigError(
+                "app.registered-twice",
+                f"`{action}` is registered twice on one ClientApp",
+                "rename one of them",
+            )
         self.handlers[action] = Handler(action, function)
         return function
 
@@ -101,7 +107,9 @@ class Handler:
             else:
                 held = ", ".join(payload) or "nothing"
                 mend = "name the function's parameters as the task's payload, or give the parameter a default"
-                raise AtollError("task.missing-payload", f"`{self.action}` takes `{name}`, the task holds {held}", mend)
+                raise AtollError(
+                    "task.missing-payload", f"`{self.action}` takes `{name}`, the task holds {held}", mend
+                )
         for name in self._likes:
             if name == "ctx":
                 arguments[name] = ctx
@@ -119,11 +127,17 @@ def _parameters(function: Callable[..., Any]) -> tuple[tuple[str, ...], tuple[st
         import inspect
 
         parameters = inspect.signature(function).parameters.values()
-        needs = tuple(p.name for p in parameters if p.default is p.empty and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY))
+        needs = tuple(
+            p.name
+            for p in parameters
+            if p.default is p.empty and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
+        )
         likes = tuple(p.name for p in parameters if p.default is not p.empty)
         return needs, likes, any(p.kind is p.VAR_KEYWORD for p in parameters)
     names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-    with_default = {*names[code.co_argcount - len(getattr(function, "__defaults__", None) or ()) : code.co_argcount]}
+    with_default = {
+        *names[code.co_argcount - len(getattr(function, "__defaults__", None) or ()) : code.co_argcount]
+    }
     with_default |= set(getattr(function, "__kwdefaults__", None) or {})
     needs = tuple(n for n in names if n not in with_default)
     return needs, tuple(n for n in names if n in with_default), bool(code.co_flags & _TAKES_ANY)

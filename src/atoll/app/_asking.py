@@ -29,7 +29,14 @@ class Replies:
     Nothing is asked before the iteration begins. What does not count is in `failures`.
     """
 
-    def __init__(self, fleet: ExecutorFleet, tasks: Mapping[str, Task], schedule: Schedule, ordinal: int, available: int) -> None:
+    def __init__(
+        self,
+        fleet: ExecutorFleet,
+        tasks: Mapping[str, Task],
+        schedule: Schedule,
+        ordinal: int,
+        available: int,
+    ) -> None:
         self._fleet, self._record, self._schedule, self._ordinal = fleet, fleet.record, schedule, ordinal
         self._tasks = tasks
         self._cohort = list(tasks)
@@ -87,7 +94,9 @@ class Replies:
         index = self._running.pop(outcome.id)
         node, action = self._cohort[index], self._tasks[self._cohort[index]].action
         if index not in self._open:  # cancelled meanwhile
-            self._record.fail(self._ordinal, action, Failure(index, node, "late", "the round went on without this reply"))
+            self._record.fail(
+                self._ordinal, action, Failure(index, node, "late", "the round went on without this reply")
+            )
             return
         self._open.discard(index)
         if isinstance(outcome, Broken):
@@ -96,7 +105,15 @@ class Replies:
             self._record.fail(self._ordinal, action, failure)
             return
         update = outcome.update
-        reply = Reply(index, node, action, weight=update.weight, metrics=update.metrics, seconds=outcome.seconds, payload=update.payload)
+        reply = Reply(
+            index,
+            node,
+            action,
+            weight=update.weight,
+            metrics=update.metrics,
+            seconds=outcome.seconds,
+            payload=update.payload,
+        )
         self._record.accept(self._ordinal, reply, outcome)
         self._take(reply)
 
@@ -116,7 +133,9 @@ class Replies:
             if isinstance(event, Accepted):
                 self._take(stored_reply(self._record, event))
             else:
-                self.failures.append(Failure(index, event.node, event.failure, event.message, event.traceback))
+                self.failures.append(
+                    Failure(index, event.node, event.failure, event.message, event.traceback)
+                )
 
     def _take(self, reply: Reply) -> None:
         self._ready[reply.index] = reply
@@ -131,7 +150,12 @@ class Replies:
             index = self._waiting.popleft()
             node = self._cohort[index]
             call = self._fleet.start(
-                self, node, self._tasks[node], ordinal=self._ordinal, place=0, deadline=self._schedule.deadline
+                self,
+                node,
+                self._tasks[node],
+                ordinal=self._ordinal,
+                place=0,
+                deadline=self._schedule.deadline,
             )
             self._running[call] = index
 
@@ -157,7 +181,9 @@ class Replies:
         first = self.failures[0] if self.failures else None
         why = f"; {first.node} {first.kind}: {first.message}" if first else ""
         message = f"{self.accepted} of {len(self._cohort)} nodes answered well, the schedule needs {self._schedule.minimum}{why}"
-        error = TooFewReplies("round.too-few-replies", message, "see `atoll log`, or run with --fail-fast to see where it fails")
+        error = TooFewReplies(
+            "round.too-few-replies", message, "see `atoll log`, or run with --fail-fast to see where it fails"
+        )
         error.failures = list(self.failures)
         raise error
 

@@ -37,6 +37,8 @@ def _not_finite(arrays: Arrays) -> str | None:
 
 def _finite(array: Array) -> bool:
     flat = array.reshape(-1)
-    if array.dtype in _BLAS and math.isfinite(flat.dot(flat)):  # a NaN or an infinity would show in the sum of squares
+    if array.dtype in _BLAS and math.isfinite(
+        flat.dot(flat)
+    ):  # a NaN or an infinity would show in the sum of squares
         return True
     return all(bool(np.isfinite(flat[at : at + _STRIDE]).all()) for at in range(0, flat.size, _STRIDE))

@@ -34,7 +34,11 @@ class State(MutableMapping[str, Any]):
 
     def __setitem__(self, name: str, value: Any) -> None:
         if isinstance(value, np.ndarray):
-            raise AtollError("state.bare-array", f"state `{name}` is a bare array", f"ctx.state[{name!r}] = atoll.Arrays(value=array)")
+            raise AtollError(
+                "state.bare-array",
+                f"state `{name}` is a bare array",
+                f"ctx.state[{name!r}] = atoll.Arrays(value=array)",
+            )
         if isinstance(value, Arrays):
             value = Arrays(value.copy())
         self._values = {**self._values, **checked({name: value})}
@@ -72,7 +76,11 @@ class Data(Mapping[str, Any]):
         try:
             return sets[name]
         except KeyError:
-            raise NotFound("data.unknown", f"{self._node} has no data set `{name}`", suggestion(name, sets, what="data sets")) from None
+            raise NotFound(
+                "data.unknown",
+                f"{self._node} has no data set `{name}`",
+                suggestion(name, sets, what="data sets"),
+            ) from None
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._opened())
@@ -125,7 +133,9 @@ class Context:
 
     __slots__ = ("_bench", "_data", "_rng", "config", "node", "round", "seed", "state", "task")
 
-    def __init__(self, bench: Bench, task: Task, *, node: str, round: int, seed: int, state: Mapping[str, Any]) -> None:
+    def __init__(
+        self, bench: Bench, task: Task, *, node: str, round: int, seed: int, state: Mapping[str, Any]
+    ) -> None:
         self._bench, self.task = bench, task
         self.config = bench.config.extend(task.config) if task.config else bench.config
         self.node, self.round, self.seed = node, round, seed

@@ -97,7 +97,11 @@ class _Asking:
         return self._fleet.nodes
 
     def __call__(self, task: Task | Mapping[str, Task]) -> Iterator[Reply]:
-        configured = self._configured(task) if isinstance(task, Task) else {n: self._configured(t) for n, t in task.items()}
+        configured = (
+            self._configured(task)
+            if isinstance(task, Task)
+            else {n: self._configured(t) for n, t in task.items()}
+        )
         for reply in self._fleet.ask(configured, self._schedule):
             self.noted.add(reply)
             yield reply
@@ -128,7 +132,10 @@ class _Means:
 
 
 def _evaluated(
-    fleet: Fleet, evaluate: Schedule | Callable[[Arrays, int], Mapping[str, object]] | None, model: Arrays, number: int
+    fleet: Fleet,
+    evaluate: Schedule | Callable[[Arrays, int], Mapping[str, object]] | None,
+    model: Arrays,
+    number: int,
 ) -> Mapping[str, object]:
     if evaluate is None:
         return {}
@@ -142,11 +149,16 @@ def _evaluated(
 
 def _score(metrics: Mapping[str, object], best: str | None) -> float | None:
     if best is None:
-        best = next((n for n in ("accuracy", "-loss", "train_accuracy", "-train_loss") if n.lstrip("-") in metrics), None)
+        best = next(
+            (n for n in ("accuracy", "-loss", "train_accuracy", "-train_loss") if n.lstrip("-") in metrics),
+            None,
+        )
         if best is None:
             return None
     value = metrics.get(best.lstrip("-"))
     if not isinstance(value, float | int):
         known = ", ".join(metrics) or "none"
-        raise ConfigError("fit.no-such-metric", f"best={best!r}: the round has no number of that name", f"it has: {known}")
+        raise ConfigError(
+            "fit.no-such-metric", f"best={best!r}: the round has no number of that name", f"it has: {known}"
+        )
     return -float(value) if best.startswith("-") else float(value)

@@ -84,16 +84,24 @@ class ExecutorFleet:
     def stream(self, task: Task, *, concurrency: int, schedule: Schedule | None = None) -> Stream:
         from atoll.app._stream import Stream
 
-        if not 1 <= concurrency:
+        if not concurrency >= 1:
             raise ConfigError("schedule.invalid", f"concurrency is at least 1, not {concurrency}")
-        return Stream(self, task, min(concurrency, len(self._nodes)), schedule or Schedule(), self._record.next_ordinal())
+        return Stream(
+            self,
+            task,
+            min(concurrency, len(self._nodes)),
+            schedule or Schedule(),
+            self._record.next_ordinal(),
+        )
 
     def rounds(self, total: int, initial: Mapping[str, Arrays]) -> Rounds:
         return Rounds(self._record, total, initial)
 
     # -- for those who ask ---------------------------------------------------------------------------------
 
-    def start(self, owner: Receiver, node: str, task: Task, *, ordinal: int, place: int, deadline: float | None) -> int:
+    def start(
+        self, owner: Receiver, node: str, task: Task, *, ordinal: int, place: int, deadline: float | None
+    ) -> int:
         """Hand a task to a node; its outcome comes to the owner. `place` tells tasks of one call and node apart."""
         self._calls += 1
         round = self._record.round
@@ -117,7 +125,9 @@ class ExecutorFleet:
         known = set(self._nodes)
         for node in tasks:
             if node not in known:
-                raise NotFound("node.unknown", f"the fleet has no node `{node}`", suggestion(node, known, what="nodes"))
+                raise NotFound(
+                    "node.unknown", f"the fleet has no node `{node}`", suggestion(node, known, what="nodes")
+                )
         if len(tasks) < schedule.minimum:
             message = f"the schedule needs {schedule.minimum} nodes, {len(tasks)} were named"
             raise ConfigError("schedule.too-few-nodes", message, "name more nodes, or lower the minimum")

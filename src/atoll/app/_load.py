@@ -34,11 +34,13 @@ class Project:
 
     def server_app(self) -> ServerApp:
         """Import the server app. Raises `ConfigError`."""
-        return _typed(self.server, self.folder, ServerApp, "server")
+        found: ServerApp = _typed(self.server, self.folder, ServerApp, "server")
+        return found
 
     def client_app(self) -> ClientApp:
         """Import the client app. Raises `ConfigError`."""
-        return _typed(self.client, self.folder, ClientApp, "client")
+        found: ClientApp = _typed(self.client, self.folder, ClientApp, "client")
+        return found
 
     def digest(self) -> str:
         """`sha256:<hex>` of its sources: another value means that the code has changed."""
@@ -64,15 +66,23 @@ def read_project(folder: str | Path) -> Project:
         raise ConfigError("project.malformed", f"{path} can't be read: {error}", "mend the file") from error
     table = document.get("tool", {}).get("atoll")
     if not isinstance(table, dict):
-        raise ConfigError("project.no-atoll", f"{path} has no [tool.atoll] table", "make an app with `atoll new`, and compare")
+        raise ConfigError(
+            "project.no-atoll",
+            f"{path} has no [tool.atoll] table",
+            "make an app with `atoll new`, and compare",
+        )
     _known(table, _KEYS, "[tool.atoll]")
     for key in ("server", "client"):
         if not isinstance(table.get(key), str) or ":" not in table[key]:
-            raise ConfigError("project.no-app", f'[tool.atoll] needs {key} = "package.module:name"', f"see {path}")
+            raise ConfigError(
+                "project.no-app", f'[tool.atoll] needs {key} = "package.module:name"', f"see {path}"
+            )
     simulation = _table(table, "simulation")
     _known(simulation, _SIMULATION_KEYS, "[tool.atoll.simulation]")
     name = str(document.get("project", {}).get("name", folder.name))
-    return Project(folder, name, table["server"], table["client"], Config(_table(table, "config")), simulation)
+    return Project(
+        folder, name, table["server"], table["client"], Config(_table(table, "config")), simulation
+    )
 
 
 def resolve(reference: str, folder: Path, *, what: str) -> Any:
@@ -86,32 +96,46 @@ def resolve(reference: str, folder: Path, *, what: str) -> Any:
         missing = error.name or module_name
         if module_name == missing or module_name.startswith(f"{missing}."):
             mend = f"check `{what}` in {folder / 'pyproject.toml'}"
-            raise ConfigError("project.no-module", f"{what} = {reference!r}: there is no module `{missing}`", mend) from error
+            raise ConfigError(
+                "project.no-module", f"{what} = {reference!r}: there is no module `{missing}`", mend
+            ) from error
         mend = f"install it: pip install {missing}"
-        raise ConfigError("project.missing-package", f"{module_name} needs the package `{missing}`", mend) from error
+        raise ConfigError(
+            "project.missing-package", f"{module_name} needs the package `{missing}`", mend
+        ) from error
     try:
         return getattr(found, name)
     except AttributeError:
         known = [n for n in vars(found) if not n.startswith("_")]
-        raise ConfigError("project.no-object", f"{module_name} has no `{name}`", suggestion(name, known)) from None
+        raise ConfigError(
+            "project.no-object", f"{module_name} has no `{name}`", suggestion(name, known)
+        ) from None
 
 
 def _typed(reference: str, folder: Path, kind: type[Any], what: str) -> Any:
     found = resolve(reference, folder, what=what)
     if not isinstance(found, kind):
         mend = f"make it one: app = atoll.{kind.__name__}()"
-        raise ConfigError("project.wrong-type", f"{what} = {reference!r} is a {type(found).__name__}, not a {kind.__name__}", mend)
+        raise ConfigError(
+            "project.wrong-type",
+            f"{what} = {reference!r} is a {type(found).__name__}, not a {kind.__name__}",
+            mend,
+        )
     return found
 
 
 def _table(table: Mapping[str, Any], key: str) -> dict[str, Any]:
     value = table.get(key, {})
     if not isinstance(value, dict):
-        raise ConfigError("project.bad-type", f"[tool.atoll] {key} is a table, not {value!r}", f"write [tool.atoll.{key}]")
+        raise ConfigError(
+            "project.bad-type", f"[tool.atoll] {key} is a table, not {value!r}", f"write [tool.atoll.{key}]"
+        )
     return value
 
 
 def _known(table: Mapping[str, Any], known: set[str], where: str) -> None:
     for key in table:
         if key not in known:
-            raise ConfigError("project.unknown-key", f"{where} has no `{key}`", suggestion(key, known, what="keys"))
+            raise ConfigError(
+                "project.unknown-key", f"{where} has no `{key}`", suggestion(key, known, what="keys")
+            )

@@ -69,7 +69,9 @@ class Record:
         events = [event for _, event in journal.events(run)]
         for event in events:
             self._replay(event)
-        self._keeping = Keeping(events) if journal.durable else Keeping(events, last=1)  # no crash to fall back from
+        self._keeping = (
+            Keeping(events) if journal.durable else Keeping(events, last=1)
+        )  # no crash to fall back from
         created = events[0]
         assert isinstance(created, Created)
         self.created = created
@@ -136,7 +138,11 @@ class Record:
             self._void(round, ordinal)
         if self.journal.durable:
             at = time.time()
-            self._append(lambda _: Offered(time=at, round=round, ordinal=ordinal, action=action, digest=digest(), cohort=cohort))
+            self._append(
+                lambda _: Offered(
+                    time=at, round=round, ordinal=ordinal, action=action, digest=digest(), cohort=cohort
+                )
+            )
         return Offering("", cohort)
 
     def accept(self, ordinal: int, reply: Reply, done: Done) -> None:
@@ -147,9 +153,19 @@ class Record:
         round, payload = self.round, done.update.payload
         outside = round <= PROLOGUE  # no commit will hold its row
         if self.journal.durable and (outside or self._always or _worth_saving(done.seconds, payload)):
-            self._append(self._building(_accepted(round, ordinal, reply, payload, done.state)), _nbytes(payload))
+            self._append(
+                self._building(_accepted(round, ordinal, reply, payload, done.state)), _nbytes(payload)
+            )
         else:
-            row = (ordinal, reply.index, reply.node, reply.action, reply.weight, reply.metrics.plain(), done.seconds)
+            row = (
+                ordinal,
+                reply.index,
+                reply.node,
+                reply.action,
+                reply.weight,
+                reply.metrics.plain(),
+                done.seconds,
+            )
             self._rows.append(Row(*row))
         self.watch.replied(round, reply)
 
@@ -180,7 +196,9 @@ class Record:
                              replies=rows, node_states=nodes, seconds=seconds)  # fmt: skip
 
         self._append(self._building(build), sum(a.nbytes for a in state.values()))
-        self.committed.append(Committed(time=at, round=round, total=total, state={}, metrics=dict(metrics), score=score))
+        self.committed.append(
+            Committed(time=at, round=round, total=total, state={}, metrics=dict(metrics), score=score)
+        )
         if round > 0:
             self.watch.committed(round, total, metrics, seconds)
 
@@ -190,7 +208,13 @@ class Record:
             self._append(Logged(time=time.time(), level=level, message=line[:4000], round=round, node=node))
         self.watch.logged(level, message, round, node)
 
-    def finish(self, status: str, *, model: Mapping[str, Arrays] | None = None, reason: Mapping[str, str] | None = None) -> None:
+    def finish(
+        self,
+        status: str,
+        *,
+        model: Mapping[str, Arrays] | None = None,
+        reason: Mapping[str, str] | None = None,
+    ) -> None:
         """The attempt is over; durable on return. Without a model, the last committed state is the model."""
         at, why = time.time(), dict(reason or {})
 
@@ -264,7 +288,9 @@ def stored_reply(record: Record, event: Accepted, *, staleness: int = 0) -> Repl
             return unpack(record.journal.arrays(record.run, event.payload))
         except NotFound as error:
             mend = "ask for it in the round in which it was given"
-            raise NotFound("reply.gone", f"{event.node}'s reply was deleted when its round was committed", mend) from error
+            raise NotFound(
+                "reply.gone", f"{event.node}'s reply was deleted when its round was committed", mend
+            ) from error
 
     return Reply(event.index, event.node, event.action, weight=event.weight, metrics=Metrics(event.metrics),
                  seconds=event.seconds, staleness=staleness, load=load)  # fmt: skip
@@ -291,7 +317,9 @@ def _failed(round: int, ordinal: int, action: str, failure: Failure) -> Failed:
 
 
 def _worth_saving(seconds: float, payload: Mapping[str, Any]) -> bool:
-    return seconds >= SAVING_COST * _FIXED and seconds >= SAVING_COST * (_FIXED + _nbytes(payload) / _BYTES_PER_SECOND)
+    return seconds >= SAVING_COST * _FIXED and seconds >= SAVING_COST * (
+        _FIXED + _nbytes(payload) / _BYTES_PER_SECOND
+    )
 
 
 def _nbytes(payload: Mapping[str, Any]) -> int:

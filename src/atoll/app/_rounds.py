@@ -21,16 +21,31 @@ class Round:
         self._begun = time.monotonic()
         self.next_state: Mapping[str, Arrays] | None = None
 
-    def commit(self, state: Mapping[str, Arrays], *, metrics: Mapping[str, object] | None = None, score: float | None = None) -> None:
+    def commit(
+        self,
+        state: Mapping[str, Arrays],
+        *,
+        metrics: Mapping[str, object] | None = None,
+        score: float | None = None,
+    ) -> None:
         """End the round: its state by name, and what there is to tell of it. `score`: higher is better; the best is kept.
 
         Raises `RunError` (`round.committed-twice`, `round.bad-state`).
         """
         if self.next_state is not None:
-            raise RunError("round.committed-twice", f"round {self.number} is committed already", "commit once, at its end")
+            raise RunError(
+                "round.committed-twice",
+                f"round {self.number} is committed already",
+                "commit once, at its end",
+            )
         self.next_state = checked_state(state)
         self._record.commit(
-            self.number, self.total, self.next_state, metrics=Metrics(metrics), score=score, seconds=time.monotonic() - self._begun
+            self.number,
+            self.total,
+            self.next_state,
+            metrics=Metrics(metrics),
+            score=score,
+            seconds=time.monotonic() - self._begun,
         )
 
 
@@ -74,4 +89,6 @@ def checked_state(state: Mapping[str, Arrays]) -> dict[str, Arrays]:
     except (TypeError, AttributeError, AtollError) as error:
         kind = type(state).__name__
         mend = 'commit({"model": arrays}), with arrays an atoll.Arrays'
-        raise RunError("round.bad-state", f"a state is a mapping from names to Arrays, not {kind}: {error}", mend) from error
+        raise RunError(
+            "round.bad-state", f"a state is a mapping from names to Arrays, not {kind}: {error}", mend
+        ) from error

@@ -43,7 +43,9 @@ class Schedule:
             wrong = f"count is at least 1, not {self.count}"
         elif self.minimum < 0:
             wrong = f"minimum is not negative, not {self.minimum}"
-        elif self.quorum is not None and not (0 < self.quorum <= 1 if isinstance(self.quorum, float) else self.quorum >= 1):
+        elif self.quorum is not None and not (
+            0 < self.quorum <= 1 if isinstance(self.quorum, float) else self.quorum >= 1
+        ):
             wrong = f"quorum is a whole number from 1, or a part over 0 and at most 1.0, not {self.quorum}"
         elif self.deadline is not None and not 0 < self.deadline < math.inf:
             wrong = f"deadline is a number of seconds over 0, not {self.deadline}"
@@ -56,7 +58,11 @@ class Schedule:
         """How many good replies are wanted from so many nodes."""
         if self.count is not None:
             return min(self.count, available)
-        return min(available, max(1, math.ceil(available * self.fraction - 1e-9))) if self.fraction else available
+        return (
+            min(available, max(1, math.ceil(available * self.fraction - 1e-9)))
+            if self.fraction
+            else available
+        )
 
     def cohort(self, nodes: Sequence[str], seed: int, *place: int | str) -> list[str]:
         """The nodes to ask, in the order of `nodes`; the same for the same seed and place.
@@ -66,8 +72,12 @@ class Schedule:
         needed = max(self.minimum, self.count or 0)
         if len(nodes) < needed:
             mend = "lower the schedule's count or minimum, or add nodes (`--nodes` in simulation)"
-            raise ConfigError("schedule.too-few-nodes", f"the schedule needs {needed} nodes, there are {len(nodes)}", mend)
-        asked = min(len(nodes), max(self.minimum, math.ceil(self.wanted(len(nodes)) * (1 + self.over) - 1e-9)))
+            raise ConfigError(
+                "schedule.too-few-nodes", f"the schedule needs {needed} nodes, there are {len(nodes)}", mend
+            )
+        asked = min(
+            len(nodes), max(self.minimum, math.ceil(self.wanted(len(nodes)) * (1 + self.over) - 1e-9))
+        )
         if asked == len(nodes):
             return list(nodes)
         return [nodes[i] for i in sample(len(nodes), asked, derive_seed(seed, *place, "cohort"))]

@@ -29,13 +29,19 @@ class Stream:
     sent since the one that it answers. Raises `TooFewReplies` when nobody answers well any more.
     """
 
-    def __init__(self, fleet: ExecutorFleet, task: Task, concurrency: int, schedule: Schedule, ordinal: int) -> None:
+    def __init__(
+        self, fleet: ExecutorFleet, task: Task, concurrency: int, schedule: Schedule, ordinal: int
+    ) -> None:
         self._fleet, self._record, self._deadline = fleet, fleet.record, schedule.deadline
         self._task, self._version, self._concurrency = task, 0, concurrency
-        self._ordinal = -1 - ordinal  # streams outlive rounds, so their numbers stand apart from those of a round's calls
+        self._ordinal = (
+            -1 - ordinal
+        )  # streams outlive rounds, so their numbers stand apart from those of a round's calls
         self._sent = self._record.stream_count(self._ordinal)
         self._running: dict[int, tuple[int, str, str, int]] = {}  # call -> index, node, action, version
-        self._arrived: deque[Reply] = deque(stored_reply(self._record, e) for e in self._record.streamed(self._ordinal))
+        self._arrived: deque[Reply] = deque(
+            stored_reply(self._record, e) for e in self._record.streamed(self._ordinal)
+        )
         self._bad_in_a_row = 0
         self._closed = False
         self.failures: list[Failure] = []
@@ -62,7 +68,9 @@ class Stream:
     def __enter__(self) -> Stream:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def receive(self, outcome: Outcome) -> None:
@@ -99,6 +107,8 @@ class Stream:
         if self._bad_in_a_row >= GIVING_UP * len(self._fleet.nodes):
             last = self.failures[-1]
             message = f"the last {self._bad_in_a_row} replies of a stream all failed; {last.node} {last.kind}: {last.message}"
-            error = TooFewReplies("round.too-few-replies", message, "see `atoll log`, or run with --fail-fast")
+            error = TooFewReplies(
+                "round.too-few-replies", message, "see `atoll log`, or run with --fail-fast"
+            )
             error.failures = self.failures[-len(self._fleet.nodes) :]
             raise error

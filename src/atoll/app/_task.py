@@ -95,7 +95,11 @@ def _weight(weight: object) -> float:
     except (TypeError, ValueError):
         value = math.nan
     if not 0 <= value < math.inf:
-        raise AtollError("update.bad-weight", f"a weight is finite and not negative, not {weight!r:.80}", "weight=len(data)")
+        raise AtollError(
+            "update.bad-weight",
+            f"a weight is finite and not negative, not {weight!r:.80}",
+            "weight=len(data)",
+        )
     return value
 
 
@@ -106,7 +110,19 @@ class Reply:
     `keep()` prevents that. `staleness` (in a stream) is how many newer tasks were sent since its own.
     """
 
-    __slots__ = ("_folded", "_kept", "_load", "_payload", "action", "index", "metrics", "node", "seconds", "staleness", "weight")
+    __slots__ = (
+        "_folded",
+        "_kept",
+        "_load",
+        "_payload",
+        "action",
+        "index",
+        "metrics",
+        "node",
+        "seconds",
+        "staleness",
+        "weight",
+    )
 
     def __init__(
         self,
@@ -151,7 +167,9 @@ class Reply:
             return self.payload[name]
         except KeyError:
             returned = ", ".join(self.payload) or "nothing"
-            raise AtollError("reply.no-payload", f"{self.node} returned no `{name}`, but {returned}") from None
+            raise AtollError(
+                "reply.no-payload", f"{self.node} returned no `{name}`, but {returned}"
+            ) from None
 
     def __repr__(self) -> str:
         return f"Reply({self.index}, {self.node!r}, {self.action!r}, weight={self.weight:g}, metrics={self.metrics.plain()})"

@@ -141,4 +141,5 @@ encode = _encoder.encode
 
 def decode(body: bytes) -> Event:
     """An event from its bytes. Raises `msgspec.ValidationError` for a form this version does not know."""
-    return _decoder.decode(body)
+    event: Event = _decoder.decode(body)
+    return event

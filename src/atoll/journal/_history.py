@@ -58,7 +58,10 @@ class History:
     def of(cls, journal: Journal, run: str) -> History:
         """The history of a run in a journal; the model is mapped, not read."""
         events = [event for _, event in journal.events(run)]
-        created, ended = events[0], next((e for e in reversed(events) if isinstance(e, Finished | Started)), None)
+        created, ended = (
+            events[0],
+            next((e for e in reversed(events) if isinstance(e, Finished | Started)), None),
+        )
         assert isinstance(created, Created)
         keys = final_model(events)
         models = {n: journal.arrays(run, key) for n, key in keys.items()}
@@ -92,7 +95,9 @@ class History:
                 found.setdefault(r.round, {"round": r.round})[r.metric] = r.value
         return [found[number] for number in sorted(found)]
 
-    def series(self, metric: str, *, by: str | None = None, phase: str | None = None) -> dict[str, list[tuple[int, float]]]:
+    def series(
+        self, metric: str, *, by: str | None = None, phase: str | None = None
+    ) -> dict[str, list[tuple[int, float]]]:
         """(round, value) of one metric: the rounds' own, or apart by "node" or "phase". Raises `NotFound`."""
         wanted = [r for r in self.rows if r.metric == metric and isinstance(r.value, float | int)]
         if by is None and phase is None:
@@ -102,7 +107,11 @@ class History:
         wanted = [r for r in wanted if phase in (None, r.phase)]
         if not wanted:
             known = {r.metric for r in self.rows}
-            raise NotFound("history.no-metric", f"the history has no numbers called `{metric}` here", suggestion(metric, known, what="metrics"))
+            raise NotFound(
+                "history.no-metric",
+                f"the history has no numbers called `{metric}` here",
+                suggestion(metric, known, what="metrics"),
+            )
         lines: dict[str, list[tuple[int, float]]] = {}
         for r in wanted:
             lines.setdefault(str(getattr(r, by)) if by else metric, []).append((r.round, float(r.value)))
@@ -125,7 +134,9 @@ class History:
         columns["value"] = [float(v) if not isinstance(v, str) else None for v in columns["value"]]
         return _need("polars").DataFrame(columns)
 
-    def plot(self, metric: str = "accuracy", *, by: str | None = None, phase: str | None = None, ax: Any = None) -> Any:
+    def plot(
+        self, metric: str = "accuracy", *, by: str | None = None, phase: str | None = None, ax: Any = None
+    ) -> Any:
         """Draw a metric over rounds with matplotlib, one line a node with `by="node"`; returns the axes."""
         axes = ax or _need("matplotlib.pyplot", "matplotlib").subplots()[1]
         lines = self.series(metric, by=by, phase=phase)
@@ -152,11 +163,22 @@ class History:
         try:
             document = msgspec.json.decode(path.read_bytes(), type=_File)
         except msgspec.MsgspecError as error:
-            raise NotFound("history.malformed", f"{path} is no history: {error}", "write one with history.save()") from error
+            raise NotFound(
+                "history.malformed", f"{path} is no history: {error}", "write one with history.save()"
+            ) from error
         ending = ".safetensors"
-        beside = {p.name[len(path.name) + 1 : -len(ending)]: p for p in path.parent.glob(f"{path.name}.*{ending}")}
+        beside = {
+            p.name[len(path.name) + 1 : -len(ending)]: p for p in path.parent.glob(f"{path.name}.*{ending}")
+        }
         models = {n: Arrays.load(p) for n, p in beside.items()}
-        return cls(document.rows, run=document.run, name=document.name, status=document.status, reason=document.reason, models=models)
+        return cls(
+            document.rows,
+            run=document.run,
+            name=document.name,
+            status=document.status,
+            reason=document.reason,
+            models=models,
+        )
 
     def _columns(self) -> dict[str, list[Any]]:
         return {column: [getattr(r, column) for r in self.rows] for column in COLUMNS}
@@ -167,20 +189,34 @@ def rows_of(run: str, events: Iterable[Event]) -> Iterator[Record]:
     pending: dict[tuple[int, int, int], tuple[Row, float]] = {}
     for event in events:
         if isinstance(event, Accepted):
-            row = Row(event.ordinal, event.index, event.node, event.action, event.weight, event.metrics, event.seconds)
+            row = Row(
+                event.ordinal,
+                event.index,
+                event.node,
+                event.action,
+                event.weight,
+                event.metrics,
+                event.seconds,
+            )
             pending[event.round, event.ordinal, event.index] = (row, event.time)
         elif isinstance(event, Committed | Finished):
             number = event.round if isinstance(event, Committed) else -1
             for row in event.replies:
                 pending[number, row.ordinal, row.index] = (row, event.time)
             for (round, _, _), (row, time) in sorted(pending.items()):
-                yield from _records(run, round, row.node, row.action, {**row.metrics, "seconds": row.seconds}, time)
+                yield from _records(
+                    run, round, row.node, row.action, {**row.metrics, "seconds": row.seconds}, time
+                )
             pending.clear()
             if isinstance(event, Committed) and event.round > 0:
-                yield from _records(run, event.round, "", ROUND_PHASE, {**event.metrics, "seconds": event.seconds}, event.time)
+                yield from _records(
+                    run, event.round, "", ROUND_PHASE, {**event.metrics, "seconds": event.seconds}, event.time
+                )
 
 
-def _records(run: str, round: int, node: str, phase: str, metrics: Mapping[str, Scalar], time: float) -> Iterator[Record]:
+def _records(
+    run: str, round: int, node: str, phase: str, metrics: Mapping[str, Scalar], time: float
+) -> Iterator[Record]:
     for metric, value in metrics.items():
         yield Record(run, round, node, phase, metric, value, time)
 

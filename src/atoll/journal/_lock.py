@@ -19,7 +19,11 @@ class FileLock:
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         if not _try(self._descriptor):
             os.close(self._descriptor)
-            raise JournalError("run.busy", f"{what} is being run by another process", "wait for it, or end it with `atoll stop`")
+            raise JournalError(
+                "run.busy",
+                f"{what} is being run by another process",
+                "wait for it, or end it with `atoll stop`",
+            )
 
     def release(self) -> None:
         """Let go; a second call does nothing."""

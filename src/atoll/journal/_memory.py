@@ -31,9 +31,13 @@ class MemoryJournal:
     def create(self, created: Created) -> Created:
         taken = [s.name for s in self._summaries.values()]
         if created.name in taken:
-            raise JournalError("run.name-taken", f"there is a run named `{created.name}` already", "choose another --name")
+            raise JournalError(
+                "run.name-taken", f"there is a run named `{created.name}` already", "choose another --name"
+            )
         if not created.name:
-            created = msgspec.structs.replace(created, name=unused_name(str(created.app.get("name", "")), taken))
+            created = msgspec.structs.replace(
+                created, name=unused_name(str(created.app.get("name", "")), taken)
+            )
         self._events[created.id] = []
         self.append(created.id, created)
         return created

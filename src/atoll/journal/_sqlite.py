@@ -48,13 +48,17 @@ class SqliteJournal:
             self._prepare()
         except (OSError, sqlite3.Error) as error:
             mend = "set ATOLL_HOME to a folder that you can write to, on a disk with space"
-            raise JournalError("journal.unusable", f"the journal in {self.home} can't be used: {error}", mend) from error
+            raise JournalError(
+                "journal.unusable", f"the journal in {self.home} can't be used: {error}", mend
+            ) from error
         self._writer: Writer | None = None
 
     def create(self, created: Created) -> Created:
         summaries = self._summaries()
         if any(s.name == created.name for s in summaries):
-            raise JournalError("run.name-taken", f"there is a run named `{created.name}` already", "choose another --name")
+            raise JournalError(
+                "run.name-taken", f"there is a run named `{created.name}` already", "choose another --name"
+            )
         if not created.name:
             app = str(created.app.get("name", ""))
             created = msgspec.structs.replace(created, name=unused_name(app, (s.name for s in summaries)))
@@ -73,13 +77,17 @@ class SqliteJournal:
             self._writer.flush()
 
     def events(self, run: str, after: int = 0) -> Iterator[tuple[int, Event]]:
-        rows = self._reader.execute("SELECT seq, body FROM events WHERE run = ? AND seq > ? ORDER BY seq", (run, after))
+        rows = self._reader.execute(
+            "SELECT seq, body FROM events WHERE run = ? AND seq > ? ORDER BY seq", (run, after)
+        )
         for number, body in rows:
             try:
                 yield number, decode(body)
             except msgspec.ValidationError as error:
                 mend = "use the version of atoll that wrote it, or a newer one"
-                raise JournalError("journal.unreadable", f"event {number} of run {run} can't be read: {error}", mend) from error
+                raise JournalError(
+                    "journal.unreadable", f"event {number} of run {run} can't be read: {error}", mend
+                ) from error
 
     def runs(self) -> list[Summary]:
         return [self._seen(s) for s in self._summaries()]
@@ -88,7 +96,9 @@ class SqliteJournal:
         return self._seen(pick(reference, self._summaries()))
 
     def arrays(self, run: str, key: str) -> Arrays:
-        inline = self._reader.execute("SELECT body FROM objects WHERE run = ? AND key = ?", (run, key)).fetchone()
+        inline = self._reader.execute(
+            "SELECT body FROM objects WHERE run = ? AND key = ?", (run, key)
+        ).fetchone()
         return self._files(run).read(key, inline[0] if inline else None)
 
     def keep_only(self, run: str, keys: Collection[str]) -> None:
@@ -140,7 +150,9 @@ class SqliteJournal:
         (version,) = self._reader.execute("PRAGMA user_version").fetchone()
         if version > VERSION:
             mend = "upgrade atoll, or set ATOLL_HOME to another folder"
-            raise JournalError("journal.newer", f"the journal in {self.home} was written by a newer atoll", mend)
+            raise JournalError(
+                "journal.newer", f"the journal in {self.home} was written by a newer atoll", mend
+            )
         if version < VERSION:
             self._reader.executescript(_SCHEMA + f"PRAGMA user_version = {VERSION};")
 
@@ -171,4 +183,3 @@ def connect(path: Path) -> sqlite3.Connection:
     database.execute("PRAGMA journal_mode = WAL")
     database.execute("PRAGMA synchronous = FULL")
     return database
-

@@ -44,10 +44,19 @@ def project(summary: Summary | None, event: Event) -> Summary | None:
         return None
     change = msgspec.structs.replace
     if isinstance(event, Started):
-        return change(summary, status=RUNNING, attempts=event.attempt, pid=event.pid, updated=event.time, reason={})
+        return change(
+            summary, status=RUNNING, attempts=event.attempt, pid=event.pid, updated=event.time, reason={}
+        )
     if isinstance(event, Committed):
         spent = summary.seconds + event.seconds
-        return change(summary, round=event.round, rounds=event.total, metrics=event.metrics, seconds=spent, updated=event.time)
+        return change(
+            summary,
+            round=event.round,
+            rounds=event.total,
+            metrics=event.metrics,
+            seconds=spent,
+            updated=event.time,
+        )
     if isinstance(event, Finished):
         return change(summary, status=event.status, reason=event.reason, updated=event.time)
     return summary
@@ -65,10 +74,18 @@ def pick(reference: str, summaries: Iterable[Summary]) -> Summary:
     if len(begun) == 1:
         return begun[0]
     if begun:
-        raise NotFound("run.ambiguous", f"`{reference}` begins {len(begun)} run ids", f"give more of it: {', '.join(s.id for s in begun[:4])}")
+        raise NotFound(
+            "run.ambiguous",
+            f"`{reference}` begins {len(begun)} run ids",
+            f"give more of it: {', '.join(s.id for s in begun[:4])}",
+        )
     if not runs:
         raise NotFound("run.unknown", "there are no runs yet", "start one with `atoll run`")
-    raise NotFound("run.unknown", f"there is no run `{reference}`", suggestion(reference, [s.name for s in runs], what="runs"))
+    raise NotFound(
+        "run.unknown",
+        f"there is no run `{reference}`",
+        suggestion(reference, [s.name for s in runs], what="runs"),
+    )
 
 
 def unused_name(app: str, taken: Iterable[str]) -> str:

@@ -56,7 +56,7 @@ class Writer:
     def append(self, run: str, entry: Entry, nbytes: int) -> None:
         """Put an entry in line; wait while too many bytes do."""
         with self._changed:
-            if self._pending_bytes and self._pending_bytes + nbytes > ROOM or self._unwritten > 8 * GROUP:
+            if (self._pending_bytes and self._pending_bytes + nbytes > ROOM) or self._unwritten > 8 * GROUP:
                 self._changed.wait_for(self._has_room(nbytes))
             self._raise_failure()
             self._queue.append(_Waiting(run, entry, nbytes))
@@ -90,7 +90,9 @@ class Writer:
             raise self._failure
         if self._failure is not None:
             mend = "make space or mend the disk, then `atoll resume` the run: what was committed is kept"
-            raise JournalError("journal.write-failed", f"the journal {self._path} can't be written: {self._failure}", mend)
+            raise JournalError(
+                "journal.write-failed", f"the journal {self._path} can't be written: {self._failure}", mend
+            )
 
     def _work(self) -> None:
         from atoll.journal._sqlite import connect
@@ -115,14 +117,19 @@ class Writer:
 
     def _write(self, database: sqlite3.Connection, group: list[_Waiting]) -> None:
         failpoint(_BEFORE_BUILD)
-        built, shelves = [], {}
+        built: list[tuple[str, Event]] = []
+        shelves: dict[str, _Shelf] = {}
         for run, entry, _ in group:  # large arrays are written before the database is locked
             shelf = shelves.setdefault(run, _Shelf(self._files(run)))
             built.append((run, entry(shelf) if callable(entry) else entry))
         database.execute("BEGIN IMMEDIATE")
         for run, shelf in shelves.items():
-            database.executemany("INSERT OR REPLACE INTO objects VALUES (?, ?, ?)", [(run, k, b) for k, b in shelf.inline])
-            database.executemany("DELETE FROM objects WHERE run = ? AND key = ?", [(run, k) for k in shelf.dropped])
+            database.executemany(
+                "INSERT OR REPLACE INTO objects VALUES (?, ?, ?)", [(run, k, b) for k, b in shelf.inline]
+            )
+            database.executemany(
+                "DELETE FROM objects WHERE run = ? AND key = ?", [(run, k) for k in shelf.dropped]
+            )
         rows = [(run, self._number(database, run), type(e).__name__.lower(), encode(e)) for run, e in built]
         database.executemany("INSERT INTO events VALUES (?, ?, ?, ?)", rows)
         self._project(database, built)
@@ -137,7 +144,9 @@ class Writer:
 
     def _number(self, database: sqlite3.Connection, run: str) -> int:
         if run not in self._numbers:
-            (last,) = database.execute("SELECT coalesce(max(seq), 0) FROM events WHERE run = ?", (run,)).fetchone()
+            (last,) = database.execute(
+                "SELECT coalesce(max(seq), 0) FROM events WHERE run = ?", (run,)
+            ).fetchone()
             self._numbers[run] = last
         self._numbers[run] += 1
         return self._numbers[run]
@@ -156,7 +165,10 @@ class Writer:
             summary = self._summaries[run]
             if summary is not None:
                 row = (summary.id, summary.name, summary.created, msgspec.msgpack.encode(summary))
-                database.execute("INSERT INTO runs VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET summary = excluded.summary", row)
+                database.execute(
+                    "INSERT INTO runs VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET summary = excluded.summary",
+                    row,
+                )
 
     def _done(self, group: list[_Waiting]) -> None:
         with self._changed:

@@ -9,4 +9,16 @@ from atoll.runtime._progress import Progress, in_words
 from atoll.runtime._simulate import AUTO, AppRef, Simulation, of_project, processors, simulate
 from atoll.runtime._threads import environment
 
-__all__ = ["AUTO", "AppRef", "InProcess", "Progress", "Simulation", "drive", "environment", "in_words", "of_project", "processors", "simulate"]
+__all__ = [
+    "AUTO",
+    "AppRef",
+    "InProcess",
+    "Progress",
+    "Simulation",
+    "drive",
+    "environment",
+    "in_words",
+    "of_project",
+    "processors",
+    "simulate",
+]

@@ -84,5 +84,9 @@ def discard(parcel: Parcel) -> None:
 def _sweep(parent: Path) -> None:
     for folder in parent.glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError):
-            if folder.stat().st_uid == os.getuid() and (folder / "lock").exists() and not is_locked(folder / "lock"):
+            if (
+                folder.stat().st_uid == os.getuid()
+                and (folder / "lock").exists()
+                and not is_locked(folder / "lock")
+            ):
                 shutil.rmtree(folder, ignore_errors=True)

@@ -39,7 +39,11 @@ def drive(
                 model = _models(server.run(fleet, context))
                 record.finish(FINISHED, model=model)
             except KeyboardInterrupt:
-                reason = {"code": "run.stopped", "message": "stopped on request", "mend": f"atoll resume {record.created.name}"}
+                reason = {
+                    "code": "run.stopped",
+                    "message": "stopped on request",
+                    "mend": f"atoll resume {record.created.name}",
+                }
                 record.finish(STOPPED, reason=reason)
             except BaseException as error:
                 with contextlib.suppress(JournalError):  # a full disk is what may have ended it

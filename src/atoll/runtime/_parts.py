@@ -17,7 +17,13 @@ Source: TypeAlias = Callable[[], Mapping[str, Any]] | Mapping[str, Any] | None
 class Parts:
     """What each simulated node has: `parts(node)` maps names to data sets."""
 
-    def __init__(self, source: Source, partition: Partition | Mapping[str, Any] | None, nodes: Sequence[str] | int, seed: int) -> None:
+    def __init__(
+        self,
+        source: Source,
+        partition: Partition | Mapping[str, Any] | None,
+        nodes: Sequence[str] | int,
+        seed: int,
+    ) -> None:
         self._source, self._nodes, self._seed = source, nodes, seed
         self._partition = parse_partition(partition) if isinstance(partition, Mapping) else partition or IID()
         self._split: Split | None = None
@@ -32,7 +38,7 @@ class Parts:
         """What the partition calls the nodes, or numbers: node-0, node-1 ..."""
         count = self._nodes if isinstance(self._nodes, int) else len(self._nodes)
         named = self._dealt().names if self._source is not None and _names_nodes(self._partition) else None
-        names = named or [f"node-{i}" for i in range(count)]
+        names = list(named) if named else [f"node-{i}" for i in range(count)]
         self._numbers = {name: i for i, name in enumerate(names)}
         return names
 
@@ -41,7 +47,9 @@ class Parts:
             datasets = self._source() if callable(self._source) else self._source
             if not isinstance(datasets, Mapping):
                 mend = 'return a mapping: {"train": atoll.data.Table(...), "test": ...}'
-                raise ConfigError("data.bad-source", f"the data source returned a {type(datasets).__name__}", mend)
+                raise ConfigError(
+                    "data.bad-source", f"the data source returned a {type(datasets).__name__}", mend
+                )
             count = self._nodes if isinstance(self._nodes, int) else len(self._nodes)
             self._split = split(datasets, self._partition, count, self._seed)
         return self._split

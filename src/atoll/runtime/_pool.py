@@ -30,7 +30,13 @@ KEPT_TASKS = 4  # a worker remembers
 class Pool:
     """So many workers, started at once; calls may be given before they are ready."""
 
-    def __init__(self, hello: Callable[[Arena], Hello], *, workers: int, log: Callable[[str, str, int | None, str], None]) -> None:
+    def __init__(
+        self,
+        hello: Callable[[Arena], Hello],
+        *,
+        workers: int,
+        log: Callable[[str, str, int | None, str], None],
+    ) -> None:
         self._arena = Arena()
         self._hello, self._log = hello(self._arena), log
         self._inbox: queue.SimpleQueue[tuple[Process, FromWorker | None]] = queue.SimpleQueue()
@@ -43,7 +49,13 @@ class Pool:
 
     @classmethod
     def starter(
-        cls, ref: AppRef, record: Record, *, partition: Partition | Mapping[str, Any] | None, workers: int, threads: int
+        cls,
+        ref: AppRef,
+        record: Record,
+        *,
+        partition: Partition | Mapping[str, Any] | None,
+        workers: int,
+        threads: int,
     ) -> Callable[[], Pool]:
         """A function that starts a pool for a run."""
         created, plain = record.created, _plain(partition)
@@ -99,7 +111,9 @@ class Pool:
         return 2 if self._typical < SHORT else 1
 
     def _start(self) -> Process:
-        process = Process(self._inbox.put, threads=self._hello.threads, log=lambda line: self._inbox.put((process, line)))
+        process = Process(
+            self._inbox.put, threads=self._hello.threads, log=lambda line: self._inbox.put((process, line))
+        )
         process.send(self._hello)
         return process
 
@@ -123,7 +137,11 @@ class Pool:
         elif isinstance(message, Ready):
             seat.ready = True
         elif isinstance(message, Unfit):
-            raise RunError("worker.unfit", f"a worker can't load the app: {message.message}", "see whether it loads: atoll run --workers 0")
+            raise RunError(
+                "worker.unfit",
+                f"a worker can't load the app: {message.message}",
+                "see whether it loads: atoll run --workers 0",
+            )
         else:
             return [self._outcome(seat, message)]
         return []
@@ -136,20 +154,31 @@ class Pool:
         self._typical += 0.2 * (message.seconds - self._typical)
         update = Update(weight=message.weight, metrics=Metrics(message.metrics))
         update.payload = opened(message.payload, once=True)
-        return Done(message.id, update, message.seconds, None if message.state is None else opened(message.state, once=True))
+        return Done(
+            message.id,
+            update,
+            message.seconds,
+            None if message.state is None else opened(message.state, once=True),
+        )
 
     def _replace(self, seat: _Seat) -> list[Outcome]:
         """A worker died: its call is tried again elsewhere, ten times at most; what it had not begun goes back in line."""
         how = seat.process.how_it_ended()
         self._still_births = 0 if seat.ready else self._still_births + 1
         if self._still_births >= DEATHS:
-            raise RunError("worker.unfit", f"{DEATHS} workers died before they were ready ({how})", "see whether the app loads: atoll run --workers 0")
+            raise RunError(
+                "worker.unfit",
+                f"{DEATHS} workers died before they were ready ({how})",
+                "see whether the app loads: atoll run --workers 0",
+            )
         calls, outcomes = seat.leave(), []
         if calls:
             head = calls[0]
             self._deaths[head.id] = self._deaths.get(head.id, 0) + 1
             if self._deaths[head.id] >= DEATHS:
-                outcomes.append(Broken(head.id, "lost", f"its process died {DEATHS} times, the last time {how}"))
+                outcomes.append(
+                    Broken(head.id, "lost", f"its process died {DEATHS} times, the last time {how}")
+                )
                 del self._deaths[head.id]
                 calls = calls[1:]
             else:
@@ -169,7 +198,9 @@ class Pool:
             if seat.ends is not None and seat.ends <= time.monotonic():
                 late, *others = seat.leave()
                 seat.process.end(kill=True)
-                outcomes.append(Broken(late.id, "deadline", f"no answer within its deadline of {late.deadline:g} s"))
+                outcomes.append(
+                    Broken(late.id, "deadline", f"no answer within its deadline of {late.deadline:g} s")
+                )
                 self._waiting.extendleft(reversed(others))
                 seat.sit(self._start())
         return outcomes
@@ -195,7 +226,11 @@ class _Seat:
             messages.append(self._introduce(key, call.task))
         self._known.move_to_end(key)
         self.calls.append(call)
-        state = self._tasks.parcel(call.state, f"given-{call.id}-{time.monotonic_ns()}") if call.state else Parcel()
+        state = (
+            self._tasks.parcel(call.state, f"given-{call.id}-{time.monotonic_ns()}")
+            if call.state
+            else Parcel()
+        )
         messages.append(Do(call.id, key, call.node, call.round, call.ordinal, call.seed, state))
         self.process.send(*messages)
         if len(self.calls) == 1:
@@ -224,7 +259,10 @@ class _Seat:
     def _introduce(self, key: int, task: Task) -> Give:
         forget = []
         in_hand = {id(c.task) for c in self.calls}
-        while len(self._known) >= KEPT_TASKS and (oldest := next((k for k in self._known if k not in in_hand), None)) is not None:
+        while (
+            len(self._known) >= KEPT_TASKS
+            and (oldest := next((k for k in self._known if k not in in_hand), None)) is not None
+        ):
             self._tasks.let_go(self._known.pop(oldest))
             forget.append(oldest)
         self._known[key] = task
@@ -262,5 +300,10 @@ def _plain(partition: Partition | Mapping[str, Any] | None) -> dict[str, Any] | 
     if partition is None or isinstance(partition, Mapping):
         return dict(partition) if partition is not None else None
     if is_dataclass(partition) and type(partition).__module__.startswith("atoll.data"):
-        return {"by": type(partition).__name__.lower(), **{f.name: getattr(partition, f.name) for f in fields(partition)}}
-    raise ConfigError("simulation.not-importable", "a partition of your own runs in one process", "leave workers=0")
+        return {
+            "by": type(partition).__name__.lower(),
+            **{f.name: getattr(partition, f.name) for f in fields(partition)},
+        }
+    raise ConfigError(
+        "simulation.not-importable", "a partition of your own runs in one process", "leave workers=0"
+    )

@@ -23,7 +23,13 @@ _GRACE = 5.0  # seconds to clean up after being told to end
 class Process:
     """A child that runs `atoll.runtime._worker`; what it says, and None at its end, goes to `hear` from another thread."""
 
-    def __init__(self, hear: Callable[[tuple[Process, FromWorker | None]], None], *, threads: int, log: Callable[[Line], None]) -> None:
+    def __init__(
+        self,
+        hear: Callable[[tuple[Process, FromWorker | None]], None],
+        *,
+        threads: int,
+        log: Callable[[Line], None],
+    ) -> None:
         here = str(Path(__file__).resolve().parents[2])
         path = os.pathsep.join([here, *filter(None, [os.environ.get("PYTHONPATH")])])
         self._child = subprocess.Popen(

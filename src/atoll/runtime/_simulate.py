@@ -54,15 +54,26 @@ class Simulation:
     def create(self, journal: Journal, *, config: Config, nodes: int, seed: int, name: str = "") -> Created:
         """Begin a new run in a journal."""
         if nodes < 1:
-            raise ConfigError("simulation.no-nodes", f"a simulation has at least one node, not {nodes}", "--nodes 10")
+            raise ConfigError(
+                "simulation.no-nodes", f"a simulation has at least one node, not {nodes}", "--nodes 10"
+            )
         names = Parts(self.source, self.partition, nodes, seed).names()
-        settings = {"workers": self.workers, "threads": self.threads, "save": self.save}
+        settings: dict[str, Any] = {"workers": self.workers, "threads": self.threads, "save": self.save}
         if isinstance(self.partition, Mapping):
             settings["partition"] = dict(self.partition)
         versions = {"atoll": __version__, "python": platform.python_version(), "numpy": np.__version__}
         return journal.create(
-            Created(time=time.time(), id=new_run_id(), name=name, app=dict(self.app), config=config.plain(), seed=seed,
-                    nodes=names, settings=settings, versions=versions)  # fmt: skip
+            Created(
+                time=time.time(),
+                id=new_run_id(),
+                name=name,
+                app=dict(self.app),
+                config=config.plain(),
+                seed=seed,
+                nodes=names,
+                settings=settings,
+                versions=versions,
+            )  # fmt: skip
         )
 
     def run(self, journal: Journal, run: str, *, watch: Watch | None = None) -> History:
@@ -75,7 +86,11 @@ class Simulation:
         parts = Parts(self.source, self.partition, created.nodes, created.seed)
 
         def bench() -> Bench:
-            return Bench(Config(created.config), data=parts, log=lambda level, text, round, node: record.log(level, text, round, node))
+            return Bench(
+                Config(created.config),
+                data=parts,
+                log=lambda level, text, round, node: record.log(level, text, round, node),
+            )
 
         here = InProcess(self.client, bench, fail_fast=self.fail_fast)
         if self.workers == 0 or self.fail_fast:
@@ -85,7 +100,9 @@ class Simulation:
 
         if self.ref is None and self.workers != AUTO:
             mend = "move the ClientApp and the data function into a module, or leave workers=0"
-            raise ConfigError("simulation.not-importable", "apps defined in a notebook or script run in one process", mend)
+            raise ConfigError(
+                "simulation.not-importable", "apps defined in a notebook or script run in one process", mend
+            )
         if self.ref is None:
             return here
         workers = processors() if self.workers == AUTO else int(self.workers)

@@ -10,7 +10,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
 
 
 def environment(threads: int) -> dict[str, str]:
@@ -21,7 +27,9 @@ def environment(threads: int) -> dict[str, str]:
 @contextmanager
 def limited(threads: int) -> Iterator[None]:
     """Limit the numerical libraries of this process for a while; torch's threads too, once it is imported."""
-    if all(os.environ.get(name) == str(threads) for name in VARIABLES[:3]):  # they were, before they were loaded
+    if all(
+        os.environ.get(name) == str(threads) for name in VARIABLES[:3]
+    ):  # they were, before they were loaded
         _limit_torch(threads)
         yield
         return

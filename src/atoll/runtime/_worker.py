@@ -15,7 +15,21 @@ from typing import Any, BinaryIO
 
 from atoll.app import Bench, Call, ClientApp, Done, Project, Task, perform, resolve
 from atoll.runtime._arena import Arena, Parcel, opened
-from atoll.runtime._messages import Bye, Do, FromWorker, Give, Hello, Line, Ready, Result, ToWorker, Trouble, Unfit, receive_task, send
+from atoll.runtime._messages import (
+    Bye,
+    Do,
+    FromWorker,
+    Give,
+    Hello,
+    Line,
+    Ready,
+    Result,
+    ToWorker,
+    Trouble,
+    Unfit,
+    receive_task,
+    send,
+)
 from atoll.runtime._parts import Parts
 from atoll.runtime._threads import limited
 from atoll.values import Config

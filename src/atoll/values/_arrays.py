@@ -113,7 +113,9 @@ class Arrays(Mapping[str, Array]):
         mine, theirs = self._arrays, other._arrays
         if mine.keys() != theirs.keys():
             missing, extra = sorted(mine.keys() - theirs.keys()), sorted(theirs.keys() - mine.keys())
-            said = [f"missing {_some(missing)}"] * bool(missing) + [f"unexpected {_some(extra)}"] * bool(extra)
+            said = [f"missing {_some(missing)}"] * bool(missing) + [f"unexpected {_some(extra)}"] * bool(
+                extra
+            )
             return "; ".join(said)
         for name, a in mine.items():
             b = theirs[name]

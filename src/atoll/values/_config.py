@@ -41,7 +41,11 @@ class Config(Mapping[str, Any]):
             raise _unknown(key, self._values) from None
 
     def __setattr__(self, key: str, value: object) -> None:
-        raise ConfigError("config.frozen", f"config.{key} can't be assigned: a run's config never changes", f"use --set {key}=...")
+        raise ConfigError(
+            "config.frozen",
+            f"config.{key} can't be assigned: a run's config never changes",
+            f"use --set {key}=...",
+        )
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._values)
@@ -119,7 +123,13 @@ def _read(path: str, text: str, wanted: type) -> Any:
 
 
 def _bad_type(path: str, value: Any, wanted: type) -> ConfigError:
-    kind = {"float": "a number", "int": "a whole number", "bool": "true or false", "list": "a list", "dict": "a table"}
+    kind = {
+        "float": "a number",
+        "int": "a whole number",
+        "bool": "true or false",
+        "list": "a list",
+        "dict": "a table",
+    }
     return ConfigError(
         "config.bad-type",
         f"`{path}` takes {kind.get(wanted.__name__, wanted.__name__)}, not {value!r}",
@@ -135,4 +145,6 @@ def _paths(values: Mapping[str, Any], before: str = "") -> list[str]:
 
 
 def _unknown(key: str, known: Any) -> ConfigError:
-    return ConfigError("config.unknown-key", f"there is no config value `{key}`", suggestion(key, known, what="keys"))
+    return ConfigError(
+        "config.unknown-key", f"there is no config value `{key}`", suggestion(key, known, what="keys")
+    )

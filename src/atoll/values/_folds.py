@@ -123,14 +123,20 @@ class _Sum:
 
     def mean(self, what: str) -> Arrays:
         if self.members is None or not self.weight > 0 or not math.isfinite(self.weight):
-            raise RunError("fold.no-weight", f"the weights of `{what}` add up to {self.weight}", "return Update(..., weight=len(data))")
+            raise RunError(
+                "fold.no-weight",
+                f"the weights of `{what}` add up to {self.weight}",
+                "return Update(..., weight=len(data))",
+            )
         outline = self.members
         return Arrays.trusted({n: _restored(t, self.weight, outline[n].dtype) for n, t in self.sums.items()})
 
     def _check(self, names: Any) -> None:
         if names != self.sums.keys():
             odd = sorted(names ^ self.sums.keys())[:4]
-            raise RunError("fold.mismatch", f"replies with different arrays can't be folded: {', '.join(odd)}")
+            raise RunError(
+                "fold.mismatch", f"replies with different arrays can't be folded: {', '.join(odd)}"
+            )
 
 
 def _outline(arrays: Arrays) -> Arrays:
@@ -166,7 +172,9 @@ def _scaled(array: Array, weight: float) -> Array:
 
 def _accumulate(total: Array, array: Array, weight: float) -> None:
     if array.shape != total.shape:
-        raise RunError("fold.mismatch", f"replies with different shapes can't be folded: {array.shape} and {total.shape}")
+        raise RunError(
+            "fold.mismatch", f"replies with different shapes can't be folded: {array.shape} and {total.shape}"
+        )
     if array.size <= _STRIDE:
         total += (array if array.dtype is total.dtype else _widened(array)) * weight
         return

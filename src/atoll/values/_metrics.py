@@ -59,13 +59,15 @@ class Metrics(Mapping[str, Scalar]):
 
 def _scalar(name: object, value: object) -> Scalar:
     if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME:
-        raise AtollError("metrics.bad-name", f"a metric's name is a text of 1 to {MAX_NAME} characters, not {name!r:.80}")
+        raise AtollError(
+            "metrics.bad-name", f"a metric's name is a text of 1 to {MAX_NAME} characters, not {name!r:.80}"
+        )
     if type(value) in (float, int, bool):
         return value  # type: ignore[return-value]
     if isinstance(value, str) and len(value) <= MAX_TEXT:
         return value
     item = getattr(value, "item", None)
-    if item is not None and getattr(value, "size", 1) in (1,) or callable(item) and getattr(value, "ndim", None) == 0:
+    if callable(item) and getattr(value, "shape", None) == ():  # numpy's and torch's scalars
         return _scalar(name, item())
     if isinstance(value, float | int):  # subclasses: enums, numpy's float64 is one of Python's
         return float(value) if isinstance(value, float) else int(value)

@@ -49,7 +49,11 @@ def pack(payload: Payload) -> Arrays:
             rest.plain[name] = value
     encoded = msgspec.msgpack.encode(rest)
     if len(encoded) > MAX_PLAIN:
-        raise AtollError("payload.too-large", f"{len(encoded):,} bytes of plain data, the limit is {MAX_PLAIN:,}", "send Arrays")
+        raise AtollError(
+            "payload.too-large",
+            f"{len(encoded):,} bytes of plain data, the limit is {MAX_PLAIN:,}",
+            "send Arrays",
+        )
     flat[_PLAIN] = np.frombuffer(encoded, np.uint8)
     return Arrays.trusted(flat)
 

@@ -67,7 +67,7 @@ def parts(layout: Layout, arrays: Mapping[str, Array]) -> Iterator[bytes | memor
     for name in layout.order:
         array = arrays[name]
         if array.nbytes:
-            yield memoryview(array.reshape(-1).view(np.uint8))
+            yield array.reshape(-1).view(np.uint8).data
 
 
 def digest(layout: Layout, arrays: Mapping[str, Array]) -> str:
@@ -131,7 +131,9 @@ def from_buffer(buffer: Any, *, source: str = "the message") -> tuple[Arrays, di
     view = memoryview(buffer)
     length = int.from_bytes(view[:8], "little")
     if length > MAX_HEADER:
-        raise ArraysError("arrays.too-large", f"{source}: the header claims {length:,} bytes, the limit is {MAX_HEADER:,}")
+        raise ArraysError(
+            "arrays.too-large", f"{source}: the header claims {length:,} bytes, the limit is {MAX_HEADER:,}"
+        )
     if length > view.nbytes - 8:
         raise _malformed(source, "it ends inside its header")
     entries, metadata = _parse(bytes(view[8 : 8 + length]), view.nbytes - 8 - length, source)
@@ -144,7 +146,9 @@ def _parse(header: bytes, room: int, source: str) -> tuple[dict[str, _Entry], di
         raw = msgspec.json.decode(header, type=dict[str, msgspec.Raw])
         metadata = msgspec.json.decode(raw.pop(RESERVED, msgspec.Raw(b"{}")), type=dict[str, str])
         if len(raw) > MAX_ARRAYS:
-            raise ArraysError("arrays.too-large", f"{source} names {len(raw):,} arrays, the limit is {MAX_ARRAYS:,}")
+            raise ArraysError(
+                "arrays.too-large", f"{source} names {len(raw):,} arrays, the limit is {MAX_ARRAYS:,}"
+            )
         entries = {name: msgspec.json.decode(entry, type=_Entry) for name, entry in raw.items()}
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise _malformed(source, f"its header is not what the format asks for ({error})") from error
@@ -165,7 +169,9 @@ def _check(name: str, entry: _Entry, begin: int, source: str) -> int:
     for extent in entry.shape:
         size *= extent
     if entry.data_offsets != (begin, begin + size):
-        raise _malformed(source, f"array `{name:.80}` should lie at {begin}-{begin + size}, not at {entry.data_offsets}")
+        raise _malformed(
+            source, f"array `{name:.80}` should lie at {begin}-{begin + size}, not at {entry.data_offsets}"
+        )
     return begin + size
 
 
@@ -181,4 +187,6 @@ def _view(buffer: Any, entry: _Entry, base: int) -> Array:
 
 
 def _malformed(source: str, why: str) -> ArraysError:
-    return ArraysError("arrays.malformed", f"{source} is no whole safetensors file: {why}", "fetch or write the file again")
+    return ArraysError(
+        "arrays.malformed", f"{source} is no whole safetensors file: {why}", "fetch or write the file again"
+    )
