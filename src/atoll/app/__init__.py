@@ -17,7 +17,7 @@ from atoll.app._rounds import Round, Rounds
 from atoll.app._schedule import Schedule
 from atoll.app._server_context import ServerContext
 from atoll.app._stream import Stream
-from atoll.app._task import Failure, Reply, Task, Update
+from atoll.app._task import Failure, Reply, Task, Update, settled
 from atoll.app._watch import Watch
 
 __all__ = [
@@ -55,4 +55,5 @@ __all__ = [
     "perform",
     "read_project",
     "resolve",
+    "settled",
 ]

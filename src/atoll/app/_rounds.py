@@ -85,7 +85,7 @@ class Rounds:
 def checked_state(state: Mapping[str, Arrays]) -> dict[str, Arrays]:
     """A state: names to Arrays (plain mappings of arrays become Arrays)."""
     try:
-        return {str(n): a if isinstance(a, Arrays) else Arrays(a) for n, a in state.items()}
+        return {str(n): (a if isinstance(a, Arrays) else Arrays(a)).settled() for n, a in state.items()}
     except (TypeError, AttributeError, AtollError) as error:
         kind = type(state).__name__
         mend = 'commit({"model": arrays}), with arrays an atoll.Arrays'

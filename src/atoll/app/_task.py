@@ -32,7 +32,7 @@ class Task:
     alike: bool = True
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "payload", checked(self.payload))
+        object.__setattr__(self, "payload", settled(checked(self.payload)))
         if self.config:
             object.__setattr__(self, "config", checked({"config": self.config})["config"])
 
@@ -71,6 +71,11 @@ class Update:
 
     def __repr__(self) -> str:
         return f"Update({self.payload}, weight={self.weight}, metrics={self.metrics.plain()})"
+
+
+def settled(payload: Payload) -> dict[str, Any]:
+    """A payload whose arrays nobody can change any more."""
+    return {n: v.settled() if isinstance(v, Arrays) else v for n, v in payload.items()}
 
 
 def _payload(arrays: Arrays | Mapping[str, Any] | None) -> dict[str, Any]:

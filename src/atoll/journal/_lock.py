@@ -11,13 +11,17 @@ from pathlib import Path
 
 from atoll.values import JournalError
 
+_TRIES = (
+    100  # looking whether somebody holds it (`is_locked`) takes it for a moment: not to be taken for a holder
+)
+
 
 class FileLock:
     """An exclusive lock on a file."""
 
     def __init__(self, path: Path, *, what: str) -> None:
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        if not _try(self._descriptor):
+        if not any(_try(self._descriptor) for _ in range(_TRIES)):
             os.close(self._descriptor)
             raise JournalError(
                 "run.busy",
@@ -61,5 +65,6 @@ else:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
+            os.sched_yield() if hasattr(os, "sched_yield") else None
             return False
         return True

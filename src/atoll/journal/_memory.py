@@ -100,7 +100,9 @@ class MemoryJournal:
     def follow(self, run: str, after: int = 0) -> Iterator[tuple[int, Event]]:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: len(self._events[run]) > after or run not in self._holds)
+                self._changed.wait_for(
+                    lambda after=after: len(self._events[run]) > after or run not in self._holds
+                )
                 live = run in self._holds
             for number, event in self.events(run, after):
                 after = number

@@ -58,9 +58,9 @@ def _models(result: Any) -> Mapping[str, Arrays]:
     if result is None:
         return {}
     if isinstance(result, Arrays):
-        return {"model": result}
+        return {"model": result.settled()}
     if isinstance(result, Mapping) and all(isinstance(v, Arrays) for v in result.values()):
-        return result
+        return {str(n): a.settled() for n, a in result.items()}
     kind = type(result).__name__
     mend = "return Arrays, a mapping from names to Arrays, or nothing"
     raise RunError("app.bad-result", f"the server app's main returned a {kind}, which is no model", mend)

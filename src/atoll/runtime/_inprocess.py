@@ -11,7 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 
-from atoll.app import Bench, Broken, Call, ClientApp, Outcome, perform
+from atoll.app import Bench, Broken, Call, ClientApp, Done, Outcome, perform, settled
 
 
 class InProcess:
@@ -35,7 +35,7 @@ class InProcess:
     def wait(self) -> list[Outcome]:
         call = self._waiting.popleft()
         if call.deadline is None or self._fail_fast:
-            return [perform(self._app, self._own_bench(), call, fail_fast=self._fail_fast)]
+            return [_kept(perform(self._app, self._own_bench(), call, fail_fast=self._fail_fast))]
         return [self._beside(call, call.deadline)]
 
     def cancel(self, ids: Iterable[int]) -> set[int]:
@@ -91,4 +91,11 @@ class _Side:
         bench = make_bench()
         with app.alive(bench):
             while (call := self._calls.get()) is not None:
-                self._outcomes.put(perform(app, bench, call))
+                self._outcomes.put(_kept(perform(app, bench, call)))
+
+
+def _kept(outcome: Outcome) -> Outcome:
+    """The outcome, apart from memory that the next call may write to: in another process it would be a copy anyway."""
+    if isinstance(outcome, Done):
+        outcome.update.payload = settled(outcome.update.payload)
+    return outcome

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import queue
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
-from atoll.app import Broken, Call, Done, Outcome, Record, Task, Update
+from atoll.app import Broken, Call, Done, Outcome, Record, Update
 from atoll.data import Partition
-from atoll.runtime._arena import Arena, Parcel, discard, opened
-from atoll.runtime._messages import VERSION, Do, FromWorker, Give, Hello, Line, Ready, Result, ToWorker, Unfit
+from atoll.runtime._arena import Arena, opened
+from atoll.runtime._messages import VERSION, FromWorker, Hello, Line, Ready, Result, Unfit
 from atoll.runtime._process import Process
+from atoll.runtime._seat import Seat, Tasks
 from atoll.values import ConfigError, Metrics, RunError
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 DEATHS = 10  # of workers with one call in hand, before the call is given up
 SHORT = 0.005  # seconds: calls shorter than this are sent one ahead, to hide the way there
-KEPT_TASKS = 4  # a worker remembers
 
 
 class Pool:
@@ -42,10 +42,10 @@ class Pool:
         self._inbox: queue.SimpleQueue[tuple[Process, FromWorker | None]] = queue.SimpleQueue()
         self._waiting: deque[Call] = deque()
         self._deaths: dict[int, int] = {}
-        self._tasks = _Tasks(self._arena)
+        self._tasks = Tasks(self._arena)
         self._typical = 1.0  # seconds a call takes
         self._still_births = 0
-        self._seats = [_Seat(self._start(), self._tasks) for _ in range(workers)]
+        self._seats = [Seat(self._start(), self._tasks) for _ in range(workers)]
 
     @classmethod
     def starter(
@@ -123,7 +123,7 @@ class Pool:
                 if self._waiting and seat.ready and len(seat.calls) < depth:
                     seat.give(self._waiting.popleft())
 
-    def _seat(self, process: Process) -> _Seat | None:
+    def _seat(self, process: Process) -> Seat | None:
         return next((s for s in self._seats if s.process is process), None)
 
     def _take(self, process: Process, message: FromWorker | None) -> list[Outcome]:
@@ -146,7 +146,7 @@ class Pool:
             return [self._outcome(seat, message)]
         return []
 
-    def _outcome(self, seat: _Seat, message: Any) -> Outcome:
+    def _outcome(self, seat: Seat, message: Any) -> Outcome:
         call = seat.finish()
         self._deaths.pop(call.id, None)
         if not isinstance(message, Result):
@@ -161,7 +161,7 @@ class Pool:
             None if message.state is None else opened(message.state, once=True),
         )
 
-    def _replace(self, seat: _Seat) -> list[Outcome]:
+    def _replace(self, seat: Seat) -> list[Outcome]:
         """A worker died: its call is tried again elsewhere, ten times at most; what it had not begun goes back in line."""
         how = seat.process.how_it_ended()
         self._still_births = 0 if seat.ready else self._still_births + 1
@@ -204,96 +204,6 @@ class Pool:
                 self._waiting.extendleft(reversed(others))
                 seat.sit(self._start())
         return outcomes
-
-
-class _Seat:
-    """The place of one worker: its process, the calls it has, the tasks it knows."""
-
-    def __init__(self, process: Process, tasks: _Tasks) -> None:
-        self._tasks = tasks
-        self._known: OrderedDict[int, Task] = OrderedDict()
-        self.calls: deque[Call] = deque()
-        self.ends: float | None = None
-        self.sit(process)
-
-    def sit(self, process: Process) -> None:
-        self.process, self.ready = process, False
-
-    def give(self, call: Call) -> None:
-        messages: list[ToWorker] = []
-        key = id(call.task)
-        if key not in self._known:
-            messages.append(self._introduce(key, call.task))
-        self._known.move_to_end(key)
-        self.calls.append(call)
-        state = (
-            self._tasks.parcel(call.state, f"given-{call.id}-{time.monotonic_ns()}")
-            if call.state
-            else Parcel()
-        )
-        messages.append(Do(call.id, key, call.node, call.round, call.ordinal, call.seed, state))
-        self.process.send(*messages)
-        if len(self.calls) == 1:
-            self._begin(call)
-
-    def finish(self) -> Call:
-        call = self.calls.popleft()
-        self.ends = None
-        if self.calls:
-            self._begin(self.calls[0])
-        return call
-
-    def leave(self) -> list[Call]:
-        """The worker is gone; the calls that it had."""
-        calls = list(self.calls)
-        self.calls.clear()
-        self.ends = None
-        for task in self._known.values():
-            self._tasks.let_go(task)
-        self._known.clear()
-        return calls
-
-    def _begin(self, call: Call) -> None:
-        self.ends = None if call.deadline is None else time.monotonic() + call.deadline
-
-    def _introduce(self, key: int, task: Task) -> Give:
-        forget = []
-        in_hand = {id(c.task) for c in self.calls}
-        while (
-            len(self._known) >= KEPT_TASKS
-            and (oldest := next((k for k in self._known if k not in in_hand), None)) is not None
-        ):
-            self._tasks.let_go(self._known.pop(oldest))
-            forget.append(oldest)
-        self._known[key] = task
-        return Give(key, task.action, dict(task.config), task.alike, self._tasks.take(task), forget)
-
-
-class _Tasks:
-    """The parcels of tasks that some worker knows: each is packed once."""
-
-    def __init__(self, arena: Arena) -> None:
-        self._arena = arena
-        self._parcels: dict[int, tuple[Parcel, int]] = {}
-        self._made = 0
-
-    def take(self, task: Task) -> Parcel:
-        parcel, users = self._parcels.get(id(task), (None, 0))
-        if parcel is None:
-            self._made += 1
-            parcel = self._arena.put(task.payload, f"task-{self._made}")
-        self._parcels[id(task)] = (parcel, users + 1)
-        return parcel
-
-    def let_go(self, task: Task) -> None:
-        parcel, users = self._parcels.pop(id(task))
-        if users > 1:
-            self._parcels[id(task)] = (parcel, users - 1)
-        else:
-            discard(parcel)
-
-    def parcel(self, payload: Mapping[str, Any], name: str) -> Parcel:
-        return self._arena.put(payload, name)
 
 
 def _plain(partition: Partition | Mapping[str, Any] | None) -> dict[str, Any] | None:

@@ -62,19 +62,18 @@ class Simulation:
         if isinstance(self.partition, Mapping):
             settings["partition"] = dict(self.partition)
         versions = {"atoll": __version__, "python": platform.python_version(), "numpy": np.__version__}
-        return journal.create(
-            Created(
-                time=time.time(),
-                id=new_run_id(),
-                name=name,
-                app=dict(self.app),
-                config=config.plain(),
-                seed=seed,
-                nodes=names,
-                settings=settings,
-                versions=versions,
-            )  # fmt: skip
+        created = Created(
+            time=time.time(),
+            id=new_run_id(),
+            name=name,
+            app=dict(self.app),
+            config=config.plain(),
+            seed=seed,
+            nodes=names,
+            settings=settings,
+            versions=versions,
         )
+        return journal.create(created)
 
     def run(self, journal: Journal, run: str, *, watch: Watch | None = None) -> History:
         """Run it, or go on with it. Raises what the app raises."""

@@ -5,6 +5,8 @@ Doesn't know what the numbers mean, or which framework made them.
 
 from __future__ import annotations
 
+import mmap
+import sys
 from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping, ValuesView
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -131,6 +133,13 @@ class Arrays(Mapping[str, Array]):
         """`function(array, *others' arrays of that name)` for each name, e.g. `a.map(np.subtract, b)`."""
         return Arrays({n: function(a, *(o[n] for o in others)) for n, a in self._arrays.items()})
 
+    def settled(self) -> Arrays:
+        """These arrays, with copies of those that somebody else may still change: safe to be read later, by another thread."""
+        moving = {n: a for n, a in self._arrays.items() if a.base is not None and _may_change(a)}
+        if not moving:
+            return self
+        return Arrays.trusted({n: _readonly(a.copy()) if n in moving else a for n, a in self._arrays.items()})
+
     def copy(self) -> dict[str, Array]:
         """A plain dictionary of fresh, writable arrays."""
         return {n: a.copy() for n, a in self._arrays.items()}
@@ -171,6 +180,14 @@ def _readonly(array: Array) -> Array:
         array = array.view()
         array.flags.writeable = False
     return array
+
+
+def _may_change(array: Array) -> bool:
+    """Whether the memory behind a read-only view is writable, and anything but the view holds on to it."""
+    owner = array.base
+    if not isinstance(owner, np.ndarray):
+        return not isinstance(owner, bytes | mmap.mmap)
+    return owner.flags.writeable and sys.getrefcount(owner) > 3  # the view, `owner`, the call itself
 
 
 def _some(names: list[str]) -> str:
