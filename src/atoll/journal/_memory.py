@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Iterator
+from functools import partial
 
 import msgspec
 
@@ -101,7 +102,7 @@ class MemoryJournal:
         while True:
             with self._changed:
                 self._changed.wait_for(
-                    lambda after=after: len(self._events[run]) > after or run not in self._holds
+                    partial(self._news, run, after)
                 )
                 live = run in self._holds
             for number, event in self.events(run, after):
@@ -114,6 +115,9 @@ class MemoryJournal:
 
     def close(self) -> None:
         """Nothing to let go."""
+
+    def _news(self, run: str, after: int) -> bool:
+        return len(self._events[run]) > after or run not in self._holds
 
     def _seen(self, summary: Summary) -> Summary:
         if summary.status == RUNNING and summary.id not in self._holds:
