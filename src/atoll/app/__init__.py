@@ -4,12 +4,11 @@ Doesn't know where nodes are, how bytes move, or which framework trains.
 """
 
 from atoll.app._apps import ClientApp, Mod, ServerApp
-from atoll.app._asking import Replies
 from atoll.app._context import Bench, Context, Data
 from atoll.app._context import State as NodeState
 from atoll.app._executor import Broken, Call, Done, Executor, Outcome
 from atoll.app._fit import Algorithm, Ask, State, fit
-from atoll.app._fleet import ExecutorFleet, Fleet
+from atoll.app._fleet import ExecutorFleet, Fleet, Replies
 from atoll.app._load import Project, read_project, resolve
 from atoll.app._perform import perform
 from atoll.app._record import Record

@@ -23,11 +23,8 @@ if TYPE_CHECKING:
 AHEAD = 2  # tasks handed out ahead of the fold, in multiples of what is worked on at once
 
 
-class Replies:
-    """The answers of one cohort, to be iterated once: `for reply in replies`, or `for reply in replies.arriving()`.
-
-    Nothing is asked before the iteration begins. What does not count is in `failures`.
-    """
+class Asked:
+    """The replies of one cohort of an `ExecutorFleet`; see `Replies`."""
 
     def __init__(
         self,
@@ -48,7 +45,12 @@ class Replies:
         self._open: set[int] = set()  # indices without an outcome
         self._given: set[int] = set()
         self.accepted = 0
-        self.failures: list[Failure] = []
+        self._failures: list[Failure] = []
+
+    @property
+    def failures(self) -> tuple[Failure, ...]:
+        """The answers that do not count, so far."""
+        return tuple(self._failures)
 
     def __len__(self) -> int:
         """The size of the cohort."""
@@ -101,7 +103,7 @@ class Replies:
         self._open.discard(index)
         if isinstance(outcome, Broken):
             failure = Failure(index, node, outcome.kind, outcome.message, outcome.traceback)
-            self.failures.append(failure)
+            self._failures.append(failure)
             self._record.fail(self._ordinal, action, failure)
             return
         update = outcome.update
@@ -133,7 +135,7 @@ class Replies:
             if isinstance(event, Accepted):
                 self._take(stored_reply(self._record, event))
             else:
-                self.failures.append(
+                self._failures.append(
                     Failure(index, event.node, event.failure, event.message, event.traceback)
                 )
 
@@ -178,13 +180,13 @@ class Replies:
     def _judge(self) -> None:
         if self.accepted >= self._schedule.minimum:
             return
-        first = self.failures[0] if self.failures else None
+        first = self._failures[0] if self._failures else None
         why = f"; {first.node} {first.kind}: {first.message}" if first else ""
         message = f"{self.accepted} of {len(self._cohort)} nodes answered well, the schedule needs {self._schedule.minimum}{why}"
         error = TooFewReplies(
             "round.too-few-replies", message, "see `atoll log`, or run with --fail-fast to see where it fails"
         )
-        error.failures = list(self.failures)
+        error.failures = list(self._failures)
         raise error
 
     def _digest(self) -> str:

@@ -5,20 +5,46 @@ Doesn't know where nodes are; an executor carries the calls out, a record keeps 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from atoll.app._asking import Replies
+from atoll.app._asking import Asked
 from atoll.app._context import task_seed
 from atoll.app._executor import Call, Executor, Outcome
 from atoll.app._record import Record
 from atoll.app._rounds import Rounds
 from atoll.app._schedule import Schedule
-from atoll.app._task import Task
+from atoll.app._task import Failure, Reply, Task
 from atoll.values import Arrays, ConfigError, NotFound, suggestion
 
 if TYPE_CHECKING:
     from atoll.app._stream import Stream
+
+
+class Replies(Protocol):
+    """The answers of one cohort, to be iterated once: `for reply in replies`, or `for reply in replies.arriving()`.
+
+    Nothing is asked before the iteration begins. What does not count is in `failures`. A stage that wraps a fleet gives
+    replies of its own.
+    """
+
+    @property
+    def cohort(self) -> Sequence[str]:
+        """The nodes asked, in order."""
+        ...
+
+    @property
+    def failures(self) -> Sequence[Failure]:
+        """The answers that do not count, so far."""
+        ...
+
+    def __iter__(self) -> Iterator[Reply]:
+        """In cohort order: the order in which a fold is the same to the bit everywhere."""
+        ...
+
+    def arriving(self) -> Iterator[Reply]:
+        """As they come."""
+        ...
 
 
 class Fleet(Protocol):
@@ -73,13 +99,13 @@ class ExecutorFleet:
         """How many tasks are worked on at once."""
         return self._executor.capacity
 
-    def ask(self, task: Task | Mapping[str, Task], schedule: Schedule | None = None) -> Replies:
+    def ask(self, task: Task | Mapping[str, Task], schedule: Schedule | None = None) -> Asked:
         schedule = schedule or Schedule()
         ordinal = self._record.next_ordinal()
         if isinstance(task, Task):
             cohort = schedule.cohort(self._nodes, self._seed, self._record.round, ordinal)
-            return Replies(self, dict.fromkeys(cohort, task), schedule, ordinal, len(self._nodes))
-        return Replies(self, self._named(task, schedule), schedule, ordinal, len(task))
+            return Asked(self, dict.fromkeys(cohort, task), schedule, ordinal, len(self._nodes))
+        return Asked(self, self._named(task, schedule), schedule, ordinal, len(task))
 
     def stream(self, task: Task, *, concurrency: int, schedule: Schedule | None = None) -> Stream:
         from atoll.app._stream import Stream
