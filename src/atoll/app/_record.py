@@ -16,6 +16,7 @@ from atoll.app._keeping import Keeping
 from atoll.app._task import Failure, Reply
 from atoll.app._watch import Watch
 from atoll.journal import (
+    FINISHED,
     PROLOGUE,
     Accepted,
     Committed,
@@ -217,12 +218,13 @@ class Record:
     ) -> None:
         """The attempt is over; durable on return. Without a model, the last committed state is the model."""
         at, why = time.time(), dict(reason or {})
+        rows = self._rows if status == FINISHED else []  # what an open round reported is asked again
+        self._rows = []
 
         def build(shelf: Shelf) -> Event:
             keys = {n: shelf.put("model", a) for n, a in (model or {}).items()}
             return Finished(time=at, status=status, model=keys, reason=why, replies=rows)
 
-        rows, self._rows = self._rows, []
         self._append(self._building(build))
         self.journal.flush()
 
