@@ -1,0 +1,54 @@
+"""Carrying a command out, and telling what went wrong: in words, or as a JSON document.
+
+Doesn't know the commands; each is a function of a module named in the table, imported now.
+"""
+
+from __future__ import annotations
+
+import signal
+from types import FrameType
+from typing import NoReturn
+
+from atoll.surfaces.cli._output import Output
+
+
+def dispatch(words: list[str]) -> int:
+    """Run a command; returns its exit code."""
+    _listen_to_signals()
+    out = Output(as_json="--json" in words)
+    try:
+        return _carry_out(words, out)
+    except KeyboardInterrupt:
+        out.note("interrupted")
+        return 130
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        return out.error(error)
+
+
+def _carry_out(words: list[str], out: Output) -> int:
+    if words[0] in ("run", "resume"):
+        from atoll.surfaces.cli._threads import limit_threads
+
+        limit_threads(words[1:])
+    from importlib import import_module
+
+    from atoll.surfaces.cli._parse import parse
+
+    command, values = parse(words)
+    module = import_module(f"atoll.surfaces.cli._{command.module}")
+    code: int = getattr(module, command.name)(values, out)
+    return code
+
+
+def _listen_to_signals() -> None:
+    """End the same way however one is asked to: ^C, `atoll stop`, `kill`, a shell that starts us in the background."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+

@@ -1,0 +1,107 @@
+"""`atoll new`: a folder of your own, copied from a template.
+
+Doesn't know what the templates are about: each is a folder under `templates/`, whose files may say `__package__` and
+`__name__`, in their names too; the ending `.tmpl` is dropped.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import keyword
+import re
+import sys
+from argparse import Namespace
+from importlib.util import find_spec
+from pathlib import Path
+
+from atoll.surfaces.cli._output import Output
+from atoll.values import ConfigError, suggestion
+
+_TEMPLATES = Path(__file__).parent / "templates"
+_DEFAULT = "numpy"
+_NEEDS = {"torch": ("torch", "pip install 'atoll[torch]'")}
+_ABOUT = {"numpy": "a classifier in numpy: nothing else to install", "torch": "a neural network in PyTorch"}
+_LEFT_OUT = ("__pycache__", ".pyc")
+
+
+def new(values: Namespace, out: Output) -> int:
+    """Make an app."""
+    folder = Path(values.name)
+    name, package = _names(folder)
+    template = _template(values.template, out)
+    if folder.is_symlink() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir()))):
+        raise ConfigError("new.exists", f"{folder} is there already, and nothing is overwritten", "choose another name")
+    made = _copy(_TEMPLATES / template, folder, {"__package__": package, "__name__": name})
+    out.document("atoll.new/1", {"name": name, "package": package, "template": template, "folder": str(folder.resolve()), "files": made})
+    out.line(f"made {out.paint(str(folder), 'bold')} from the template {template}:")
+    for file in made:
+        out.line(f"  {file}")
+    out.line()
+    out.line("next:")
+    out.line(f"  cd {folder}")
+    out.line("  atoll run")
+    return 0
+
+
+def _names(folder: Path) -> tuple[str, str]:
+    """The project's name and its package's. Raises `ConfigError`."""
+    name = folder.name if folder.name not in ("", "..") else folder.resolve().name
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9._-]*", name) or name[-1] in "._-":
+        mend = "begin with a letter; letters, digits, - and _ may follow, as in `my-app`"
+        raise ConfigError("new.bad-name", f"an app can't be called `{name}`", mend)
+    package = re.sub(r"[._-]+", "_", name).lower()
+    if keyword.iskeyword(package) or package in sys.stdlib_module_names or _is_installed(package):
+        raise ConfigError("new.name-taken", f"the package `{package}` would hide another one of that name", f"call it `my-{name}`")
+    return name, package
+
+
+def _is_installed(package: str) -> bool:
+    """Whether importing it from anywhere but here finds something."""
+    here = {"", str(Path.cwd())}
+    before, sys.path[:] = list(sys.path), [p for p in sys.path if p not in here]
+    try:
+        spec = find_spec(package)
+        return spec is not None and spec.origin is not None
+    finally:
+        sys.path[:] = before
+
+
+def _template(asked: str | None, out: Output) -> str:
+    """Which template. Raises `ConfigError`."""
+    known = sorted(p.name for p in _TEMPLATES.iterdir() if p.is_dir() and p.name not in _LEFT_OUT)
+    chosen = asked or (_choice(known, out) if out.interactive() and not out.as_json else _DEFAULT)
+    if chosen not in known:
+        raise ConfigError("new.unknown-template", f"there is no template `{chosen}`", suggestion(chosen, known, what="templates"))
+    module, mend = _NEEDS.get(chosen, ("", ""))
+    if module and find_spec(module) is None:
+        raise ConfigError("new.missing-package", f"the template {chosen} needs {module}, which is not installed", mend)
+    return chosen
+
+
+def _choice(known: list[str], out: Output) -> str:
+    for number, name in enumerate(known, start=1):
+        out.line(f"  {number}  {out.paint(name, 'bold')}  {_ABOUT.get(name, '')}")
+    answer = input(f"template [{_DEFAULT}]: ").strip() or _DEFAULT
+    return known[int(answer) - 1] if answer.isdigit() and 0 < int(answer) <= len(known) else answer
+
+
+def _copy(source: Path, target: Path, words: dict[str, str]) -> list[str]:
+    made = []
+    for path in sorted(source.rglob("*")):
+        relative = path.relative_to(source)
+        if not path.is_file() or any(part.endswith(_LEFT_OUT) for part in relative.parts):
+            continue
+        to = target / _filled(str(relative), words).removesuffix(".tmpl")
+        to.parent.mkdir(parents=True, exist_ok=True)
+        body = path.read_bytes()
+        with contextlib.suppress(UnicodeDecodeError):  # what is not a text stays as it is
+            body = _filled(body.decode(), words).encode()
+        to.write_bytes(body)
+        made.append(to.relative_to(target).as_posix())
+    return made
+
+
+def _filled(text: str, words: dict[str, str]) -> str:
+    for placeholder, value in words.items():
+        text = text.replace(placeholder, value)
+    return text

@@ -1,0 +1,134 @@
+"""What a command says: lines and tables for eyes, one document for programs, errors for both.
+
+Doesn't know what it is about. Colours only on a terminal, and never against NO_COLOR.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any, TextIO
+
+_CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "blue": "34", "cyan": "36"}
+STATUS_COLOURS = {"finished": "green", "failed": "red", "stopped": "yellow", "interrupted": "yellow", "running": "cyan"}
+
+
+class Output:
+    """Standard output and standard error of one command.
+
+    With `as_json`, standard output belongs to the document alone: file descriptor 1 is pointed at standard error until
+    it is written, so that neither a print nor a library gets in between.
+    """
+
+    def __init__(self, *, as_json: bool) -> None:
+        self.as_json = as_json
+        self._document: TextIO | None = None
+        if as_json:
+            sys.stdout.flush()
+            self._document = os.fdopen(os.dup(1), "w", encoding="utf-8")
+            os.dup2(2, 1)
+
+    # -- for eyes ------------------------------------------------------------------------------------------
+
+    def line(self, text: str = "") -> None:
+        """A line of the answer; nothing under --json."""
+        if not self.as_json:
+            print(text, flush=True)
+
+    def note(self, text: str) -> None:
+        """A line beside the answer, on standard error."""
+        print(text, file=sys.stderr, flush=True)
+
+    def paint(self, text: str, *colours: str, stream: TextIO | None = None) -> str:
+        """The text in colour, where that is welcome."""
+        if not colours or not self.colourful(stream or sys.stdout):
+            return text
+        return f"\x1b[{';'.join(_CODES[c] for c in colours)}m{text}\x1b[0m"
+
+    @staticmethod
+    def colourful(stream: TextIO) -> bool:
+        """Whether a stream is a terminal that may be given colours."""
+        return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+    def table(self, head: Sequence[str], rows: Sequence[Sequence[str]], *, right: str = "") -> None:
+        """An aligned table; `right` names the columns that are set right."""
+        if self.as_json:
+            return
+        widths = [max(len(plain(r[i])) for r in [head, *rows]) for i in range(len(head))]
+
+        def shown(row: Sequence[str]) -> str:
+            cells = [_padded(c, w, right=name in right.split()) for c, w, name in zip(row, widths, head, strict=True)]
+            return "  ".join(cells).rstrip()
+
+        self.line(self.paint(shown(head), "dim"))
+        for row in rows:
+            self.line(shown(row))
+
+    def ask(self, question: str) -> bool:
+        """Yes or no, on a terminal only."""
+        return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+
+    @staticmethod
+    def interactive() -> bool:
+        """Whether somebody is there to be asked."""
+        return sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()
+
+    # -- for programs --------------------------------------------------------------------------------------
+
+    def document(self, schema: str, content: Mapping[str, Any]) -> None:
+        """The one document, under --json; numbers that are none become null."""
+        if self._document is None:
+            return
+        import msgspec
+
+        body = msgspec.json.encode({"schema": schema, **content})
+        self._document.write(msgspec.json.format(body, indent=2).decode() + "\n")
+        self._document.close()
+        self._document = None
+
+    # -- for both ------------------------------------------------------------------------------------------
+
+    def error(self, error: Exception, **about: Any) -> int:
+        """Say what went wrong, the mend below it; returns the exit code."""
+        from atoll.values import AtollError
+
+        if isinstance(error, AtollError):
+            told = {"code": error.code, "message": error.message, "mend": error.mend}
+            exit_code = error.exit_code
+        else:
+            self.note(users_traceback(error).rstrip())
+            told = {"code": "app.raised", "message": f"{type(error).__name__}: {error}", "mend": ""}
+            exit_code = 1
+        if isinstance(error, AtollError):
+            self.note(self.paint("error: ", "red", "bold", stream=sys.stderr) + error.message)
+            if error.mend:
+                self.note(self.paint("  mend: ", "dim", stream=sys.stderr) + error.mend)
+        self.document("atoll.error/1", {**told, "exit_code": exit_code, **about})
+        return exit_code
+
+
+def plain(text: str) -> str:
+    """A text without its colours."""
+    while "\x1b[" in text:
+        before, _, rest = text.partition("\x1b[")
+        text = before + rest.partition("m")[2]
+    return text
+
+
+def users_traceback(error: BaseException) -> str:
+    """A traceback from the user's own code on: what is above it is Atoll's."""
+    import traceback
+
+    import atoll
+
+    own = os.path.dirname(atoll.__file__)
+    frames = trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename.startswith((own, "<frozen")):
+        trace = trace.tb_next
+    return "".join(traceback.format_exception(type(error), error, trace or frames))
+
+
+def _padded(text: str, width: int, *, right: bool) -> str:
+    gap = " " * (width - len(plain(text)))
+    return gap + text if right else text + gap

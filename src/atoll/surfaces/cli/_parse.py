@@ -1,0 +1,80 @@
+"""Parsing a command's words by the table.
+
+Doesn't know what the command does with them.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any, NoReturn
+
+from atoll.surfaces.cli._table import COMMANDS, Command, Option, command
+from atoll.values import ConfigError, nearest, suggestion
+
+
+def parse(words: list[str]) -> tuple[Command, argparse.Namespace]:
+    """The command and its values. Raises `ConfigError` (`cli.unknown-command`, `cli.unknown-option`, `cli.usage`)."""
+    name, *rest = words
+    if name.startswith("-"):
+        raise ConfigError("cli.usage", f"`{name}` comes before a command", "atoll COMMAND [OPTIONS]; see `atoll --help`")
+    found = command(name)
+    if found is None:
+        near = suggestion(name, [c.name for c in COMMANDS], what="commands")
+        raise ConfigError("cli.unknown-command", f"there is no command `{name}`", f"{near}; see `atoll --help`")
+    parser = _parser(found)
+    values, unknown = parser.parse_known_intermixed_args(rest) if _mixes(found) else parser.parse_known_args(rest)
+    if unknown:
+        raise _unknown(found, unknown[0])
+    return found, values
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError("cli.usage", f"{self.prog}: {message}", f"see `{self.prog} --help`")
+
+
+def _mixes(found: Command) -> bool:
+    return any(a.count == "+" for a in found.arguments)
+
+
+def _parser(found: Command) -> _Parser:
+    parser = _Parser(prog=f"atoll {found.name}", add_help=False, allow_abbrev=False)
+    for argument in found.arguments:
+        counted: dict[str, Any] = {"nargs": argument.count} if argument.count else {}
+        parser.add_argument(argument.name.lower(), metavar=argument.name, choices=argument.choices or None, **counted)
+    for option in found.options:
+        parser.add_argument(*option.flags, **_reading(option))
+    return parser
+
+
+def _reading(option: Option) -> dict[str, Any]:
+    if not option.value:
+        return {"action": "store_true"}
+    if option.kind == "many":
+        return {"action": "append", "default": [], "metavar": option.value}
+    read = {"number": _number, "workers": _workers, "text": str}[option.kind]
+    return {"type": read, "metavar": option.value, "choices": option.choices or None}
+
+
+def _number(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number") from None
+
+
+def _workers(text: str) -> int | str:
+    if text == "auto":
+        return text
+    if text.isdigit():
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is neither a number nor auto")
+
+
+def _unknown(found: Command, word: str) -> ConfigError:
+    if not word.startswith("-"):
+        return ConfigError("cli.usage", f"atoll {found.name} takes no `{word}`", f"see `atoll {found.name} --help`")
+    option = word.partition("=")[0]
+    near = nearest(option, [flag for o in found.options for flag in o.flags if flag.startswith("--")])
+    mend = f"did you mean `{near}`?" if near else f"see `atoll {found.name} --help`"
+    return ConfigError("cli.unknown-option", f"atoll {found.name} has no option `{option}`", mend)

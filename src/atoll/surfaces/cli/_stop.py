@@ -1,0 +1,49 @@
+"""`atoll stop`: end a run that another process runs; what it committed is kept.
+
+Doesn't end it itself: it asks the process, and waits for what the journal says.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from argparse import Namespace
+from collections import deque
+
+from atoll.journal import FINISHED, RUNNING
+from atoll.surfaces.cli._home import open_journal
+from atoll.surfaces.cli._output import Output
+from atoll.values import RunError
+
+
+def stop(values: Namespace, out: Output) -> int:
+    """Stop a run, and return when it has ended."""
+    journal = open_journal()
+    try:
+        summary = journal.find(values.run)
+        if summary.status != RUNNING or not summary.pid:
+            raise RunError("run.not-running", f"{summary.name} is not running: it is {summary.status}", "`atoll ls` shows what runs")
+        seen = deque((number for number, _ in journal.events(summary.id)), maxlen=1)
+        _signal(summary.pid, kill=values.kill)
+        if out.interactive():
+            out.note(f"asked {summary.name} to stop; ^C stops waiting")
+        for _ in journal.follow(summary.id, seen[0]):
+            pass
+        ended = journal.find(summary.id)
+        out.document("atoll.stop/1", {"run": ended.id, "name": ended.name, "status": ended.status, "round": ended.round, "rounds": ended.rounds})
+        out.line(f"{ended.name}: {out.paint(ended.status, 'yellow')} after round {ended.round} of {ended.rounds}")
+        if ended.status != FINISHED:
+            out.line(f"  go on with   atoll resume {ended.name}")
+        return 0
+    finally:
+        journal.close()
+
+
+def _signal(pid: int, *, kill: bool) -> None:
+    number = getattr(signal, "SIGKILL", signal.SIGTERM) if kill else signal.SIGINT
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return  # it has just ended
+    except PermissionError as error:
+        raise RunError("run.of-another", f"process {pid} belongs to another user", "ask them, or become them") from error

@@ -1,0 +1,28 @@
+"""One thread per client: told to the numerical libraries by the environment, before they are loaded.
+
+Doesn't import them; the runtime limits them again, this only makes it cheap.
+"""
+
+from __future__ import annotations
+
+import os
+
+VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+
+
+def limit_threads(words: list[str]) -> None:
+    """Set the variables that nobody has set, to what the project in one of these words (or here) asks for."""
+    folder = next((w for w in words if os.path.isfile(os.path.join(w, "pyproject.toml"))), ".")
+    for name in VARIABLES:
+        os.environ.setdefault(name, str(_asked(folder)))
+
+
+def _asked(folder: str) -> int:
+    import tomllib
+
+    try:
+        with open(os.path.join(folder, "pyproject.toml"), "rb") as file:
+            threads = tomllib.load(file)["tool"]["atoll"]["simulation"]["threads"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return 1
+    return threads if type(threads) is int and threads > 0 else 1
