@@ -15,7 +15,7 @@ from atoll.app._record import Offering, stored_reply
 from atoll.app._schedule import Schedule
 from atoll.app._task import Failure, Reply, Task
 from atoll.journal import Accepted
-from atoll.values import TooFewReplies
+from atoll.values import RunError, TooFewReplies
 
 if TYPE_CHECKING:
     from atoll.app._fleet import ExecutorFleet
@@ -43,7 +43,7 @@ class Asked:
         self._ready: dict[int, Reply] = {}  # index -> accepted, not yielded
         self._arrived: deque[int] = deque()
         self._open: set[int] = set()  # indices without an outcome
-        self._given: set[int] = set()
+        self._begun = False
         self.accepted = 0
         self._failures: list[Failure] = []
 
@@ -72,7 +72,9 @@ class Asked:
                     self._hand_out(index + ahead)
                     self._fleet.pump()
                 if index in self._ready:
-                    yield from self._yielded(index)
+                    reply = self._ready.pop(index)
+                    yield reply
+                    reply.let_go()
         finally:
             self._end()
         self._judge()
@@ -86,7 +88,9 @@ class Asked:
                     self._hand_out(len(self._cohort))
                     self._fleet.pump()
                 if self._arrived:
-                    yield from self._yielded(self._arrived.popleft())
+                    reply = self._ready.pop(self._arrived.popleft())
+                    yield reply
+                    reply.let_go()
         finally:
             self._end()
         self._judge()
@@ -120,8 +124,13 @@ class Asked:
         self._take(reply)
 
     def _begin(self) -> None:
-        if self._given or self._open or self._ready:
-            raise RuntimeError("replies can be iterated once; keep them in a list")
+        if self._begun:
+            raise RunError(
+                "replies.iterated-twice",
+                "replies can be iterated once",
+                "keep them: replies = list(fleet.ask(...))",
+            )
+        self._begun = True
         self._open = set(range(len(self._cohort)))
         action = self._tasks[self._cohort[0]].action if self._cohort else ""
         self._replay(self._record.offer(self._ordinal, action, self._digest, self._cohort))
@@ -160,12 +169,6 @@ class Asked:
                 deadline=self._schedule.deadline,
             )
             self._running[call] = index
-
-    def _yielded(self, index: int) -> Iterator[Reply]:
-        reply = self._ready.pop(index)
-        self._given.add(index)
-        yield reply
-        reply.let_go()
 
     def _cancel(self) -> None:
         """No more answers are wanted; those under way will be late."""

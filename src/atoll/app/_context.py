@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from atoll.app._task import Task
-from atoll.values import Arrays, AtollError, Config, NotFound, checked, derive_seed, suggestion
+from atoll.values import Arrays, AtollError, Config, NotFound, checked, suggestion
 
 T = TypeVar("T")
 
@@ -177,8 +177,3 @@ class Context:
     def log(self, message: object, *, level: str = "info") -> None:
         """A line in the run's log, marked with this node and round."""
         self._bench.log(level, str(message), self.round, self.node)
-
-
-def task_seed(seed: int, round: int, ordinal: int, node: str) -> int:
-    """The seed of one task."""
-    return derive_seed(seed, round, ordinal, node)

@@ -122,6 +122,8 @@ class _Means:
         self._sums: dict[str, list[float]] = {}
 
     def add(self, reply: Reply) -> None:
+        if not reply.metrics:
+            return
         for name, value in reply.metrics.numbers().items():
             entry = self._sums.setdefault(name, [0.0, 0.0])
             entry[0] += value * reply.weight

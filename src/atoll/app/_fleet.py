@@ -9,13 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from atoll.app._asking import Asked
-from atoll.app._context import task_seed
 from atoll.app._executor import Call, Executor, Outcome
 from atoll.app._record import Record
 from atoll.app._rounds import Rounds
 from atoll.app._schedule import Schedule
 from atoll.app._task import Failure, Reply, Task
-from atoll.values import Arrays, ConfigError, NotFound, suggestion
+from atoll.values import Arrays, ConfigError, NotFound, seeds_below, suggestion
 
 if TYPE_CHECKING:
     from atoll.app._stream import Stream
@@ -78,6 +77,8 @@ class ExecutorFleet:
     def __init__(self, nodes: Sequence[str], executor: Executor, record: Record, *, seed: int) -> None:
         self._nodes, self._executor, self._record, self._seed = list(nodes), executor, record, seed
         self._calls = 0
+        self._place: tuple[int, int] | None = None
+        self._seed_of = seeds_below(seed)
         self._owners: dict[int, Receiver] = {}
 
     @property
@@ -131,7 +132,9 @@ class ExecutorFleet:
         """Hand a task to a node; its outcome comes to the owner. `place` tells tasks of one call and node apart."""
         self._calls += 1
         round = self._record.round
-        seed = task_seed(self._seed, round, ordinal, f"{node}/{place}" if place else node)
+        if self._place != (round, ordinal):
+            self._place, self._seed_of = (round, ordinal), seeds_below(self._seed, round, ordinal)
+        seed = self._seed_of(f"{node}/{place}" if place else node)
         state = self._record.node_state(node)
         self._owners[self._calls] = owner
         self._executor.start(Call(self._calls, node, task, round, ordinal, seed, state, deadline))

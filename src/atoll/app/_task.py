@@ -15,6 +15,7 @@ import msgspec
 
 from atoll.values import Arrays, AtollError, Metrics, Payload, Released, checked
 
+_NO_METRICS = Metrics()
 MODEL = "model"  # the name of a payload's arrays when nobody gave one
 
 
@@ -65,17 +66,22 @@ class Update:
         weight: float = 1.0,
         metrics: Mapping[str, object] | None = None,
     ) -> None:
-        self.payload = _payload(arrays)
+        self.payload: Payload = _payload(arrays)
         self.weight = _weight(weight)
-        self.metrics = metrics if isinstance(metrics, Metrics) else Metrics(metrics)
+        self.metrics = (
+            metrics if isinstance(metrics, Metrics) else Metrics(metrics) if metrics else _NO_METRICS
+        )
 
     def __repr__(self) -> str:
         return f"Update({self.payload}, weight={self.weight}, metrics={self.metrics.plain()})"
 
 
-def settled(payload: Payload) -> dict[str, Any]:
+def settled(payload: Payload) -> Payload:
     """A payload whose arrays nobody can change any more."""
-    return {n: v.settled() if isinstance(v, Arrays) else v for n, v in payload.items()}
+    for name, value in payload.items():
+        if isinstance(value, Arrays) and (still := value.settled()) is not value:
+            payload = {**payload, name: still}
+    return payload
 
 
 def _payload(arrays: Arrays | Mapping[str, Any] | None) -> dict[str, Any]:
