@@ -6,10 +6,13 @@ Doesn't know the commands; each is a function of a module named in the table, im
 from __future__ import annotations
 
 import signal
+import time
 from types import FrameType
 from typing import NoReturn
 
 from atoll.surfaces.cli._output import Output
+
+BEGUN = time.monotonic()  # when the command began, but for the interpreter's own start
 
 
 def dispatch(words: list[str]) -> int:

@@ -16,7 +16,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from atoll.surfaces.cli._words import number, span
+from atoll.surfaces.cli._words import clock, number
 
 if TYPE_CHECKING:
     from atoll.surfaces.cli._watching import Progress
@@ -74,8 +74,8 @@ def _shown(progress: Progress, turn: int) -> RenderableType:
     row = Table.grid(padding=(0, 1))
     cells: list[RenderableType] = [Text(_SPINNER[turn % len(_SPINNER)], style="cyan"), Text(_round(progress), no_wrap=True)]
     if progress.total:
-        part = min(1.0, (progress.answered + progress.failed) / progress.asked) if progress.asked and progress.action != "evaluate" else 0.0
-        cells.append(ProgressBar(total=progress.total, completed=min(progress.total, progress.done + part), width=20))
+        done = min(progress.total, progress.done + progress.part)
+        cells.append(ProgressBar(total=progress.total, completed=done, width=20, complete_style="cyan", finished_style="green"))
     cells.append(Text(_clients(progress), no_wrap=True, overflow="ellipsis"))
     row.add_row(*cells)
     return row
@@ -98,5 +98,5 @@ def _clients(progress: Progress) -> str:
         told.append(f"loss {number(total / weight)}")
     left = progress.left
     if left is not None and progress.done < progress.total:
-        told.append(f"{span(left)} left" if left >= 1 else "nearly done")
+        told.append(f"{clock(left)} left")
     return "  ".join(told)

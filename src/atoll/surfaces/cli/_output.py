@@ -102,6 +102,9 @@ class Output:
             exit_code = 1
         if isinstance(error, AtollError):
             self.note(self.paint("error: ", "red", "bold", stream=sys.stderr) + error.message)
+            where = users_place(error)
+            if where:
+                self.note(self.paint("  at: ", "dim", stream=sys.stderr) + where)
             if error.mend:
                 self.note(self.paint("  mend: ", "dim", stream=sys.stderr) + error.mend)
         self.document("atoll.error/1", {**told, "exit_code": exit_code, **about})
@@ -117,16 +120,35 @@ def plain(text: str) -> str:
 
 
 def users_traceback(error: BaseException) -> str:
-    """A traceback from the user's own code on: what is above it is Atoll's."""
+    """A traceback without Atoll's own frames, unless it is Atoll that raised."""
     import traceback
 
+    told: traceback.TracebackException | None = traceback.TracebackException.from_exception(error)
+    whole = told
+    while told is not None:
+        theirs = [frame for frame in told.stack if _is_users(frame.filename)]
+        if theirs and _is_users(told.stack[-1].filename, libraries=True):
+            left = [f for f in told.stack if _is_users(f.filename, libraries=True)]
+            told.stack = traceback.StackSummary.from_list(left)
+        told = told.__cause__ or (None if told.__suppress_context__ else told.__context__)
+    return "".join(whole.format()) if whole is not None else ""
+
+
+def users_place(error: BaseException) -> str:
+    """Where the user's own code was when Atoll raised an error, or nothing when none was running."""
+    import traceback
+
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if _is_users(f.filename) and f.name != "<module>"]
+    return f"{frames[-1].filename}, line {frames[-1].lineno}, in {frames[-1].name}" if frames else ""
+
+
+def _is_users(file: str, *, libraries: bool = False) -> bool:
+    """Whether a frame's file is the user's: not Atoll's, nor (unless `libraries`) one that was installed."""
     import atoll
 
-    own = os.path.dirname(atoll.__file__)
-    frames = trace = error.__traceback__
-    while trace is not None and trace.tb_frame.f_code.co_filename.startswith((own, "<frozen")):
-        trace = trace.tb_next
-    return "".join(traceback.format_exception(type(error), error, trace or frames))
+    if file.startswith((os.path.dirname(atoll.__file__), "<frozen")):
+        return False
+    return libraries or not (file.startswith(("<", os.path.dirname(os.__file__))) or "site-packages" in file)
 
 
 def _padded(text: str, width: int, *, right: bool) -> str:

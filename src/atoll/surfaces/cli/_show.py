@@ -49,7 +49,7 @@ def show(values: Namespace, out: Output) -> int:
         _failures(failures, out)
         _ending(summary, out)
         _model(history, journal, summary, out)
-        _onward(summary, out)
+        _onward(summary, bool(history.models), out)
         return 0
     finally:
         journal.close()
@@ -131,7 +131,7 @@ def _model(history: History, journal: SqliteJournal, summary: Summary, out: Outp
         out.line(f"{out.paint(name, 'bold')}: {count(len(arrays), 'array')}, {size(arrays.nbytes)}, {place}")
 
 
-def _onward(summary: Summary, out: Output) -> None:
+def _onward(summary: Summary, has_model: bool, out: Output) -> None:
     out.line()
     if summary.status == RUNNING:
         out.line(f"  atoll log {summary.name} --follow")
@@ -139,5 +139,7 @@ def _onward(summary: Summary, out: Output) -> None:
         return
     if summary.status != FINISHED:
         out.line(f"  atoll resume {summary.name}")
-    out.line(f"  atoll pull {summary.name} -o model.safetensors")
-    out.line(f"  atoll pull {summary.name} --metrics -o metrics.csv")
+    if has_model:
+        out.line(f"  atoll pull {summary.name} -o model.safetensors")
+    if summary.round:
+        out.line(f"  atoll pull {summary.name} --metrics -o metrics.csv")

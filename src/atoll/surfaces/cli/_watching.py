@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from atoll.app import Failure, Reply, Watch
 from atoll.journal import Created
+from atoll.surfaces.cli._dispatch import BEGUN
 from atoll.surfaces.cli._output import Output
 from atoll.surfaces.cli._words import count, number, span
 from atoll.values import Scalar
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from atoll.surfaces.cli._live import Live
 
 _ALIKE = 3  # failures of one kind that are told one by one, in one round
-
-_BEGUN = time.monotonic()
 
 
 def watching(created: Created, out: Output, *, quiet: bool) -> Watching:
@@ -45,6 +44,7 @@ class Progress:
         self.total = total
         self.done = 0  # rounds
         self.action, self.asked, self.answered, self.failed = "", 0, 0, 0
+        self.questions = 0  # asked in the open round
         self.losses = [0.0, 0.0]  # sum over replies by weight, weight
         self.since = time.monotonic()  # of the open round
         self.pace: float | None = None  # seconds a round, lately
@@ -54,9 +54,11 @@ class Progress:
         self.done, self.total, self.since = round, total, time.monotonic()
         self.pace = seconds if self.pace is None else 0.7 * self.pace + 0.3 * seconds
         self.ask("", 0)
+        self.questions = 0
 
     def ask(self, action: str, asked: int) -> None:
         """A cohort is asked."""
+        self.questions += 1
         self.action, self.asked, self.answered, self.failed, self.losses = action, asked, 0, 0, [0.0, 0.0]
 
     def reply(self, reply: Reply) -> None:
@@ -66,6 +68,13 @@ class Progress:
         if isinstance(loss, float):
             self.losses[0] += loss * reply.weight
             self.losses[1] += reply.weight
+
+    @property
+    def part(self) -> float:
+        """How much of the open round is done: its first question is taken for the most of it."""
+        if self.questions != 1 or not self.asked:
+            return 0.0 if not self.questions else 1.0
+        return min(1.0, (self.answered + self.failed) / self.asked)
 
     @property
     def left(self) -> float | None:
@@ -91,7 +100,7 @@ class Watching(Watch):
     @property
     def elapsed(self) -> float:
         """Seconds since the command began."""
-        return time.monotonic() - _BEGUN
+        return time.monotonic() - BEGUN
 
     def __enter__(self) -> Watching:
         if self._wants_live:

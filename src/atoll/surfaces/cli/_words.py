@@ -26,6 +26,11 @@ def span(seconds: float) -> str:
         return f"{seconds:.2f} s"
     if seconds < 60:
         return f"{seconds:.0f} s"
+    return clock(seconds)
+
+
+def clock(seconds: float) -> str:
+    """A duration to the second: "0:05", "2:00:00"."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
