@@ -18,10 +18,10 @@ from atoll.values._errors import (
     TooFewReplies,
 )
 from atoll.values._folds import BLOCK, Contribution, Fold, Mean
-from atoll.values._ids import derive_seed, new_run_id
+from atoll.values._ids import derive_seed, new_run_id, seeds_below
 from atoll.values._metrics import Metrics, Scalar
-from atoll.values._names import nearest, suggestion
-from atoll.values._payload import Payload, checked, pack, unpack, unpack_buffer
+from atoll.values._names import as_text, nearest, suggestion
+from atoll.values._payload import Payload, checked, fresh, pack, unpack, unpack_buffer
 from atoll.values._safetensors import from_buffer, map_file, parts, sync_folder, to_bytes, write_file
 
 __all__ = [
@@ -45,14 +45,17 @@ __all__ = [
     "Scalar",
     "Stopped",
     "TooFewReplies",
+    "as_text",
     "checked",
     "derive_seed",
+    "fresh",
     "from_buffer",
     "map_file",
     "nearest",
     "new_run_id",
     "pack",
     "parts",
+    "seeds_below",
     "suggestion",
     "sync_folder",
     "to_bytes",

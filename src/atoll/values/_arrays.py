@@ -15,6 +15,7 @@ import numpy as np
 
 from atoll.values._dtypes import portable
 from atoll.values._errors import ArraysError
+from atoll.values._names import is_text
 
 if TYPE_CHECKING:
     from atoll.values._safetensors import Layout
@@ -135,10 +136,10 @@ class Arrays(Mapping[str, Array]):
 
     def settled(self) -> Arrays:
         """These arrays, with copies of those that somebody else may still change: safe to be read later, by another thread."""
-        moving = {n: a for n, a in self._arrays.items() if a.base is not None and _may_change(a)}
-        if not moving:
-            return self
-        return Arrays.trusted({n: _readonly(a.copy()) if n in moving else a for n, a in self._arrays.items()})
+        for array in self._arrays.values():
+            if array.base is not None and _may_change(array):
+                return Arrays.trusted({n: _readonly(a.copy()) for n, a in self._arrays.items()})
+        return self
 
     def copy(self) -> dict[str, Array]:
         """A plain dictionary of fresh, writable arrays."""
@@ -166,7 +167,7 @@ class Arrays(Mapping[str, Array]):
 
 
 def _name(name: object) -> str:
-    if not isinstance(name, str) or name == RESERVED:
+    if not isinstance(name, str) or name == RESERVED or not is_text(name):
         raise ArraysError(
             "arrays.bad-name",
             f"an array can't be named {name!r:.80}: names are texts, and {RESERVED} belongs to the safetensors format",

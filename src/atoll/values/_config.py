@@ -12,8 +12,13 @@ import msgspec
 
 from atoll.values._errors import ConfigError
 from atoll.values._names import suggestion
+from atoll.values._payload import fresh
 
 T = TypeVar("T")
+
+
+class _Unknown(ConfigError, KeyError, AttributeError):
+    """An unknown key, for `hasattr`, `getattr` with a default and `get` too."""
 
 
 class Config(Mapping[str, Any]):
@@ -30,15 +35,21 @@ class Config(Mapping[str, Any]):
         object.__setattr__(self, "_values", nested)
 
     def __getitem__(self, key: str) -> Any:
-        return self._values[key]
+        try:
+            return fresh(self._values[key])
+        except KeyError:
+            raise _unknown(key, self._values) from None
 
     def __getattr__(self, key: str) -> Any:
         if key.startswith("__"):
             raise AttributeError(key)
-        try:
-            return self._values[key]
-        except KeyError:
-            raise _unknown(key, self._values) from None
+        return self[key]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._values
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return self[key] if key in self._values else default
 
     def __setattr__(self, key: str, value: object) -> None:
         raise ConfigError(
@@ -61,7 +72,7 @@ class Config(Mapping[str, Any]):
 
     def plain(self) -> dict[str, Any]:
         """A fresh plain dictionary."""
-        return {k: v.plain() if isinstance(v, Config) else v for k, v in self._values.items()}
+        return {k: v.plain() if isinstance(v, Config) else fresh(v) for k, v in self._values.items()}
 
     def to(self, type: type[T]) -> T:
         """The config as a dataclass or a msgspec Struct of your own. Raises `ConfigError` (`config.bad-type`)."""
@@ -103,7 +114,7 @@ def _converted(path: str, value: Any, default: Any) -> Any:
     wanted = type(default)
     if isinstance(value, str) and wanted is not str:
         value = _read(path, value, wanted)
-    if wanted is float and type(value) is int:
+    if wanted is float and type(value) is int and abs(value) < 1 << 1023:
         return float(value)
     if type(value) is not wanted and default is not None:
         raise _bad_type(path, value, wanted)
@@ -118,7 +129,7 @@ def _read(path: str, text: str, wanted: type) -> Any:
         return text.lower() in ("true", "yes", "on", "1")
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         raise _bad_type(path, text, wanted) from None
 
 
@@ -145,6 +156,6 @@ def _paths(values: Mapping[str, Any], before: str = "") -> list[str]:
 
 
 def _unknown(key: str, known: Any) -> ConfigError:
-    return ConfigError(
+    return _Unknown(
         "config.unknown-key", f"there is no config value `{key}`", suggestion(key, known, what="keys")
     )

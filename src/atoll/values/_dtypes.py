@@ -11,6 +11,8 @@ import numpy as np
 
 from atoll.values._errors import ArraysError
 
+MAX_DIMENSIONS = 32
+
 # safetensors' code -> numpy's name (https://github.com/huggingface/safetensors, `enum Dtype`)
 NUMPY_NAME = {
     "BOOL": "bool", "U8": "uint8", "I8": "int8", "U16": "uint16", "I16": "int16", "U32": "uint32", "I32": "int32",
@@ -49,5 +51,11 @@ def portable(name: object, value: Any) -> np.ndarray[Any, np.dtype[Any]]:
             "arrays.bad-dtype",
             f"array `{name}` has dtype {array.dtype}, which does not travel",
             f"convert it to one of {', '.join(CODE)}",
+        )
+    if array.ndim > MAX_DIMENSIONS:
+        raise ArraysError(
+            "arrays.too-large",
+            f"array `{name}` has {array.ndim} dimensions, the limit is {MAX_DIMENSIONS}",
+            "reshape it",
         )
     return array if array.flags.c_contiguous else np.ascontiguousarray(array).reshape(array.shape)

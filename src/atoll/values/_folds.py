@@ -7,7 +7,7 @@ bit on any number of workers: members left to right in blocks of 16, then blocks
 from __future__ import annotations
 
 import math
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -51,21 +51,28 @@ class Mean:
 
     def __init__(self, name: str = "model", *, weighted: bool = True, partial: bool = False) -> None:
         self.name, self.weighted, self.partial = name, weighted, partial
+        self._like: _Outline = {}  # what every member must be like
         self._blocks: list[_Sum] = []  # closed ones; a single running total unless partial
         self._open: _Sum | None = None
         self._number = -1  # of the open block
 
     def add(self, reply: Contribution) -> None:
-        """Fold one reply in. Raises `RunError` (`fold.mismatch`) when its arrays differ from those before."""
-        number = reply.index // BLOCK
+        """Fold one reply in. Raises `RunError` (`fold.mismatch`) when its arrays differ from those before; it is left out."""
+        arrays, number = reply[self.name], reply.index // BLOCK
+        self._agree(_outline(arrays))
         if self._open is None or number != self._number:
             self._close()
             self._open, self._number = _Sum(), number
-        self._open.add(reply[self.name], reply.weight if self.weighted else 1.0)
+        self._open.add(arrays, reply.weight if self.weighted else 1.0)
         reply.folded()
 
     def merge(self, other: Mean) -> None:
-        """Take over the blocks of another fold, which come after all of this one's; the other is spent."""
+        """Take over the blocks of another fold, which come after all of this one's; the other is spent.
+
+        Raises `RunError` (`fold.mismatch`).
+        """
+        if other._like:
+            self._agree(other._like)
         self._close()
         other._close()
         for block in other._blocks:
@@ -80,8 +87,22 @@ class Mean:
             raise RunError("fold.empty", f"no reply was folded, so `{self.name}` has no mean")
         for block in self._blocks[1:]:
             total.merge(block)
-        self._blocks = []
-        return total.mean(self.name)
+        dtypes, self._blocks, self._like = self._like, [], {}
+        if not 0 < total.weight < math.inf:
+            raise RunError(
+                "fold.no-weight",
+                f"the weights of `{self.name}` add up to {total.weight}",
+                "return Update(..., weight=len(data))",
+            )
+        return Arrays.trusted({n: _restored(t, total.weight, dtypes[n][1]) for n, t in total.sums.items()})
+
+    def _agree(self, outline: _Outline) -> None:
+        if not self._like:
+            self._like = outline
+        elif outline != self._like:
+            odd = sorted(n for n in {*outline, *self._like} if outline.get(n) != self._like.get(n))
+            was, now = ({n: o.get(n, "none") for n in odd[:4]} for o in (self._like, outline))
+            raise RunError("fold.mismatch", f"replies with different arrays can't be folded: {was} and {now}")
 
     def _close(self) -> None:
         if self._open is not None:
@@ -95,52 +116,34 @@ class Mean:
             self._blocks.append(block)
 
 
-class _Sum:
-    """A running weighted sum of arrays."""
+_Outline: TypeAlias = dict[str, tuple[tuple[int, ...], np.dtype[Any]]]
 
-    __slots__ = ("members", "sums", "weight")
+
+def _outline(arrays: Arrays) -> _Outline:
+    return {n: (a.shape, a.dtype) for n, a in arrays.items()}
+
+
+class _Sum:
+    """A running weighted sum of arrays that are like one another."""
+
+    __slots__ = ("sums", "weight")
 
     def __init__(self) -> None:
         self.sums: dict[str, Array] = {}
-        self.members: Arrays | None = None  # the first one's names and dtypes, emptied of its numbers
         self.weight = 0.0
 
     def add(self, arrays: Arrays, weight: float) -> None:
-        if self.members is None:
-            self.members = _outline(arrays)
+        if not self.sums:
             self.sums = {n: _scaled(a, weight) for n, a in arrays.items()}
         else:
-            self._check(arrays.keys())
             for name, total in self.sums.items():
                 _accumulate(total, arrays[name], weight)
         self.weight += weight
 
     def merge(self, other: _Sum) -> None:
-        self._check(other.sums.keys())
         for name, total in self.sums.items():
             total += other.sums[name]
         self.weight += other.weight
-
-    def mean(self, what: str) -> Arrays:
-        if self.members is None or not self.weight > 0 or not math.isfinite(self.weight):
-            raise RunError(
-                "fold.no-weight",
-                f"the weights of `{what}` add up to {self.weight}",
-                "return Update(..., weight=len(data))",
-            )
-        outline = self.members
-        return Arrays.trusted({n: _restored(t, self.weight, outline[n].dtype) for n, t in self.sums.items()})
-
-    def _check(self, names: Any) -> None:
-        if names != self.sums.keys():
-            odd = sorted(names ^ self.sums.keys())[:4]
-            raise RunError(
-                "fold.mismatch", f"replies with different arrays can't be folded: {', '.join(odd)}"
-            )
-
-
-def _outline(arrays: Arrays) -> Arrays:
-    return Arrays.trusted({n: np.empty(0, a.dtype) for n, a in arrays.items()})
 
 
 def _wide(dtype: np.dtype[Any]) -> np.dtype[Any]:
@@ -171,10 +174,6 @@ def _scaled(array: Array, weight: float) -> Array:
 
 
 def _accumulate(total: Array, array: Array, weight: float) -> None:
-    if array.shape != total.shape:
-        raise RunError(
-            "fold.mismatch", f"replies with different shapes can't be folded: {array.shape} and {total.shape}"
-        )
     if array.size <= _STRIDE:
         total += (array if array.dtype is total.dtype else _widened(array)) * weight
         return
@@ -189,10 +188,9 @@ def _accumulate(total: Array, array: Array, weight: float) -> None:
 def _restored(total: Array, weight: float, dtype: np.dtype[Any]) -> Array:
     np.divide(total, weight, out=total)
     if dtype.kind == "b":
-        total = total >= 0.5
+        np.greater_equal(total, 0.5, out=total)
     elif dtype.kind in "iu":
-        total = np.rint(total).astype(dtype)
-    elif total.dtype != dtype:
-        total = total.astype(dtype)
-    total.flags.writeable = False
-    return total
+        np.rint(total, out=total)
+    restored = total if total.dtype == dtype else total.astype(dtype)
+    restored.flags.writeable = False
+    return restored

@@ -9,12 +9,14 @@ from collections.abc import Iterator, Mapping
 from typing import TypeAlias
 
 from atoll.values._errors import AtollError
+from atoll.values._names import is_text
 
 Scalar: TypeAlias = float | int | bool | str
 
 MAX_METRICS = 4096
 MAX_NAME = 256
 MAX_TEXT = 4096
+MAX_INT = (1 << 63) - 1  # what 64 bits hold, everywhere
 
 
 class Metrics(Mapping[str, Scalar]):
@@ -58,21 +60,23 @@ class Metrics(Mapping[str, Scalar]):
 
 
 def _scalar(name: object, value: object) -> Scalar:
-    if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME:
+    if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME or not is_text(name):
         raise AtollError(
             "metrics.bad-name", f"a metric's name is a text of 1 to {MAX_NAME} characters, not {name!r:.80}"
         )
-    if type(value) in (float, int, bool):
+    if type(value) in (float, bool):
         return value  # type: ignore[return-value]
-    if isinstance(value, str) and len(value) <= MAX_TEXT:
-        return value
+    if isinstance(value, str) and len(value) <= MAX_TEXT and is_text(value):
+        return str(value)
     item = getattr(value, "item", None)
     if callable(item) and getattr(value, "shape", None) == ():  # numpy's and torch's scalars
         return _scalar(name, item())
-    if isinstance(value, float | int):  # subclasses: enums, numpy's float64 is one of Python's
-        return float(value) if isinstance(value, float) else int(value)
+    if isinstance(value, float):  # numpy's float64 is a subclass of Python's
+        return float(value)
+    if isinstance(value, int) and -MAX_INT <= value <= MAX_INT:
+        return int(value)
     raise AtollError(
         "metrics.bad-value",
-        f"metric `{name}` is a {type(value).__name__}; a metric is one number, truth value or text up to {MAX_TEXT} characters",
+        f"metric `{name}` is a {type(value).__name__}; a metric is one number of up to 64 bits, truth value or text up to {MAX_TEXT} characters",
         "take .item() of a tensor, .mean() of an array, or return arrays: atoll.Update({'result': arrays})",
     )

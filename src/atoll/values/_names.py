@@ -1,4 +1,4 @@
-"""Finding the name that was meant.
+"""Names and texts: which can travel, and which one was meant.
 
 Doesn't know what the names stand for.
 """
@@ -22,3 +22,13 @@ def suggestion(wrong: str, known: Iterable[str], *, what: str = "names") -> str:
     if near is not None:
         return f"did you mean `{near}`?"
     return f"known {what}: {', '.join(names)}" if names else f"there are no {what}"
+
+
+def is_text(value: str) -> bool:
+    """Whether a string is Unicode text: half a surrogate pair (what an undecodable file name leaves) is not."""
+    return value.isascii() or value == as_text(value)
+
+
+def as_text(value: str) -> str:
+    """A string with what is no Unicode text replaced."""
+    return value if value.isascii() else value.encode("utf-8", "replace").decode()

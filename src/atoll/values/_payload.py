@@ -30,11 +30,24 @@ class _Rest(msgspec.Struct):
 
 
 def checked(payload: Payload) -> dict[str, Any]:
-    """A payload with every name and value found fit to travel; numpy scalars become plain numbers.
+    """A payload with every name and value found fit to travel; numpy scalars become plain numbers, lists are copied.
 
-    Raises `AtollError` (`payload.bad-name`, `payload.bad-value`).
+    Raises `AtollError` (`payload.bad-name`, `payload.bad-value`, `payload.too-large`).
     """
-    return {_identifier(n): v if type(v) is Arrays else _plain(n, v, 0) for n, v in payload.items()}
+    found = {_identifier(n): v if type(v) is Arrays else _plain(n, v, 0) for n, v in payload.items()}
+    plain = {n: v for n, v in found.items() if type(v) is not Arrays}
+    if plain:
+        _encoded(plain)
+    return found
+
+
+def fresh(value: Any) -> Any:
+    """A payload's value, with lists and dicts that whoever gets it may change without anybody else noticing."""
+    if type(value) is list:
+        return [fresh(v) for v in value]
+    if type(value) is dict:
+        return {k: fresh(v) for k, v in value.items()}
+    return value
 
 
 def pack(payload: Payload) -> Arrays:
@@ -47,14 +60,7 @@ def pack(payload: Payload) -> Arrays:
             flat.update((f"{name}/{n}", a) for n, a in value.items())
         else:
             rest.plain[name] = value
-    encoded = msgspec.msgpack.encode(rest)
-    if len(encoded) > MAX_PLAIN:
-        raise AtollError(
-            "payload.too-large",
-            f"{len(encoded):,} bytes of plain data, the limit is {MAX_PLAIN:,}",
-            "send Arrays",
-        )
-    flat[_PLAIN] = np.frombuffer(encoded, np.uint8)
+    flat[_PLAIN] = np.frombuffer(_encoded(rest), np.uint8)
     return Arrays.trusted(flat)
 
 
@@ -62,19 +68,38 @@ def unpack(packed: Arrays) -> dict[str, Any]:
     """The payload in one set of arrays, as views of it. Raises `ArraysError` when it is none."""
     try:
         rest = msgspec.msgpack.decode(packed[_PLAIN].data, type=_Rest)
-    except (KeyError, msgspec.MsgspecError, RecursionError) as error:
+        plain = checked(rest.plain) if rest.plain else {}
+    except (KeyError, ValueError, AtollError, msgspec.MsgspecError, RecursionError) as error:
         raise ArraysError("arrays.malformed", f"these arrays are no payload ({error})") from error
     groups: dict[str, dict[str, Array]] = {name: {} for name in rest.arrays}
     for full, array in packed.items():
         group, _, name = full.partition("/")
         if group in groups:
             groups[group][name] = array
-    return {**{n: Arrays.trusted(g, owner=packed) for n, g in groups.items()}, **rest.plain}
+    return {**{n: Arrays.trusted(g, owner=packed) for n, g in groups.items()}, **plain}
 
 
 def unpack_buffer(buffer: Any, *, source: str = "the message") -> dict[str, Any]:
     """The payload in a buffer that holds one whole encoding, as views of it."""
     return unpack(from_buffer(buffer, source=source)[0])
+
+
+def _encoded(plain: object) -> bytes:
+    try:
+        body = msgspec.msgpack.encode(plain)
+    except (OverflowError, UnicodeEncodeError) as error:
+        raise AtollError(
+            "payload.bad-value",
+            f"this does not travel: {error}",
+            "send whole numbers of up to 64 bits, and Unicode text",
+        ) from error
+    if len(body) > MAX_PLAIN:
+        raise AtollError(
+            "payload.too-large",
+            f"{len(body):,} bytes of plain data, the limit is {MAX_PLAIN:,}",
+            "send Arrays",
+        )
+    return body
 
 
 def _identifier(name: object) -> str:
@@ -98,7 +123,7 @@ def _plain(name: str, value: Any, depth: int) -> Any:
         if isinstance(value, list | tuple):
             return [_plain(name, v, depth + 1) for v in value]
         if isinstance(value, np.generic):
-            return value.item()
+            return _plain(name, value.item(), depth + 1)
     raise AtollError(
         "payload.bad-value",
         f"`{name}` holds a {type(value).__name__}{' too deep' if depth >= MAX_DEPTH else ''}, which does not travel",

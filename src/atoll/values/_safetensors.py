@@ -8,6 +8,7 @@ that exist (no second copy), gives mapped views, and names the file by its diges
 from __future__ import annotations
 
 import hashlib
+import math
 import mmap
 import os
 from collections.abc import Iterator, Mapping
@@ -19,12 +20,12 @@ import msgspec
 import numpy as np
 
 from atoll.values._arrays import RESERVED, Array, Arrays
-from atoll.values._dtypes import CODE, dtype_of
+from atoll.values._dtypes import CODE, MAX_DIMENSIONS, dtype_of
 from atoll.values._errors import ArraysError
 
 MAX_HEADER = 100_000_000  # bytes; the format's own limit
 MAX_ARRAYS = 1_000_000
-MAX_DIMENSIONS = 32
+MAX_EXTENT = 1 << 48  # of an empty array's other dimensions together, within what numpy can express
 PREFIX = "sha256:"
 _CHUNK = 8 << 20  # bytes handed to one write
 
@@ -57,6 +58,12 @@ def plan(arrays: Mapping[str, Array], metadata: Mapping[str, str] | None = None)
         entries[name] = _Entry(CODE[a.dtype.name], list(a.shape), (begin, begin + a.nbytes))
     text = msgspec.json.encode(entries)
     text += b" " * (-len(text) % 8)
+    if len(text) > MAX_HEADER or len(arrays) > MAX_ARRAYS:
+        raise ArraysError(
+            "arrays.too-large",
+            f"{len(arrays):,} arrays need a header of {len(text):,} bytes, the limits are {MAX_ARRAYS:,} and {MAX_HEADER:,}",
+            "put them into fewer arrays, or shorten their names",
+        )
     header = len(text).to_bytes(8, "little") + text
     return Layout(header, tuple(order), len(header) + offset)
 
@@ -143,7 +150,7 @@ def from_buffer(buffer: Any, *, source: str = "the message") -> tuple[Arrays, di
 
 def _parse(header: bytes, room: int, source: str) -> tuple[dict[str, _Entry], dict[str, str]]:
     try:
-        raw = msgspec.json.decode(header, type=dict[str, msgspec.Raw])
+        raw = _unique(header, source)
         metadata = msgspec.json.decode(raw.pop(RESERVED, msgspec.Raw(b"{}")), type=dict[str, str])
         if len(raw) > MAX_ARRAYS:
             raise ArraysError(
@@ -160,14 +167,35 @@ def _parse(header: bytes, room: int, source: str) -> tuple[dict[str, _Entry], di
     return entries, metadata
 
 
+class _Name(str):
+    """A key of the header: a type of its own, so that the decoder tells of each."""
+
+    __slots__ = ()
+
+
+def _unique(header: bytes, source: str) -> dict[str, msgspec.Raw]:
+    """The header's entries, undecoded. A name that stands twice would mean different arrays to different readers."""
+    names = 0
+
+    def count(kind: type[_Name], name: str) -> _Name:
+        nonlocal names
+        names += 1
+        return kind(name)
+
+    raw = msgspec.json.decode(header, type=dict[_Name, msgspec.Raw], dec_hook=count)
+    if len(raw) != names:
+        raise _malformed(source, "its header gives a name twice")
+    return {str(n): entry for n, entry in raw.items()}
+
+
 def _check(name: str, entry: _Entry, begin: int, source: str) -> int:
     if entry.dtype not in CODE.values():
         raise _malformed(source, f"array `{name:.80}` has the unknown dtype {entry.dtype:.20}")
     if len(entry.shape) > MAX_DIMENSIONS or any(d < 0 for d in entry.shape):
         raise _malformed(source, f"array `{name:.80}` has an impossible shape")
-    size = dtype_of(entry.dtype).itemsize
-    for extent in entry.shape:
-        size *= extent
+    size = dtype_of(entry.dtype).itemsize * math.prod(entry.shape)
+    if size == 0 and math.prod(d for d in entry.shape if d) > MAX_EXTENT:
+        raise _malformed(source, f"array `{name:.80}` has an impossible shape")
     if entry.data_offsets != (begin, begin + size):
         raise _malformed(
             source, f"array `{name:.80}` should lie at {begin}-{begin + size}, not at {entry.data_offsets}"
