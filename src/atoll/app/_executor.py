@@ -13,7 +13,7 @@ import msgspec
 from atoll.app._task import Task, Update
 
 
-class Call(msgspec.Struct, frozen=True):
+class Call(msgspec.Struct, frozen=True, gc=False):
     """One task for one node."""
 
     id: int
@@ -26,7 +26,7 @@ class Call(msgspec.Struct, frozen=True):
     deadline: float | None = None  # seconds from hand-over
 
 
-class Done(msgspec.Struct, frozen=True):
+class Done(msgspec.Struct, frozen=True, gc=False):
     """The call's function returned, and what it returned is valid. `state` is None when the task left it as it was."""
 
     id: int
@@ -35,7 +35,7 @@ class Done(msgspec.Struct, frozen=True):
     state: Mapping[str, Any] | None = None
 
 
-class Broken(msgspec.Struct, frozen=True):
+class Broken(msgspec.Struct, frozen=True, gc=False):
     """The call came to nothing; `kind` as in `Failure`."""
 
     id: int

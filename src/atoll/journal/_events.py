@@ -79,7 +79,7 @@ class Failed(_Event, frozen=True, kw_only=True):
     traceback: str = ""
 
 
-class Row(msgspec.Struct, frozen=True, array_like=True):
+class Row(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What one reply reported, kept with the commit of its round."""
 
     ordinal: int

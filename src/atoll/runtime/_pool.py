@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from atoll.runtime._simulate import AppRef
 
 DEATHS = 10  # of workers with one call in hand, before the call is given up
-SHORT = 0.005  # seconds: calls shorter than this are sent one ahead, to hide the way there
+DEPTHS = (
+    (0.001, 8),
+    (0.005, 2),
+)  # calls shorter than so many seconds are sent so many at a time, to hide the way there
 
 
 class Pool:
@@ -108,7 +111,7 @@ class Pool:
 
     @property
     def _depth(self) -> int:
-        return 2 if self._typical < SHORT else 1
+        return next((depth for seconds, depth in DEPTHS if self._typical < seconds), 1)
 
     def _start(self) -> Process:
         process = Process(
