@@ -17,9 +17,7 @@ from safetensors import safe_open
 from atoll import Arrays
 from atoll.values import ArraysError, map_file
 
-PLAIN = (
-    "bool int8 uint8 int16 uint16 int32 uint32 int64 uint64 float16 float32 float64 complex64".split()
-)
+PLAIN = "bool int8 uint8 int16 uint16 int32 uint32 int64 uint64 float16 float32 float64 complex64".split()
 EXTENDED = (ml_dtypes.bfloat16, ml_dtypes.float8_e5m2, ml_dtypes.float8_e4m3fn)
 EVERY = [*map(np.dtype, PLAIN), *map(np.dtype, EXTENDED)]
 SHAPES = [(), (0,), (3,), (2, 3), (4, 0, 2), (1, 1, 1, 5)]
@@ -32,7 +30,9 @@ def numbers(dtype: np.dtype, shape: tuple[int, ...], seed: int = 0) -> np.ndarra
 
 @pytest.mark.parametrize("dtype", EVERY, ids=str)
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_every_dtype_and_shape_survives_a_file(tmp_path: Path, dtype: np.dtype, shape: tuple[int, ...]) -> None:
+def test_every_dtype_and_shape_survives_a_file(
+    tmp_path: Path, dtype: np.dtype, shape: tuple[int, ...]
+) -> None:
     original = numbers(dtype, shape)
     Arrays(x=original).save(tmp_path / "a.safetensors")
     loaded = Arrays.load(tmp_path / "a.safetensors")["x"]
@@ -139,11 +139,15 @@ def test_the_digest_is_that_of_the_file(tmp_path: Path) -> None:
 @given(
     st.dictionaries(
         st.text(max_size=8).filter(lambda n: n != "__metadata__"),
-        arrays_of.arrays(st.sampled_from(list(map(np.dtype, PLAIN[:12]))), arrays_of.array_shapes(min_dims=0, min_side=0)),
+        arrays_of.arrays(
+            st.sampled_from(list(map(np.dtype, PLAIN[:12]))), arrays_of.array_shapes(min_dims=0, min_side=0)
+        ),
         max_size=5,
     )
 )
-def test_the_safetensors_library_reads_what_atoll_writes(tmp_path_factory: pytest.TempPathFactory, named: dict) -> None:
+def test_the_safetensors_library_reads_what_atoll_writes(
+    tmp_path_factory: pytest.TempPathFactory, named: dict
+) -> None:
     path = tmp_path_factory.mktemp("library") / "a.safetensors"
     Arrays(named).save(path)
     theirs = library.load_file(path)

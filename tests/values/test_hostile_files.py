@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 from atoll import Arrays
 from atoll.values import ArraysError, from_buffer, to_bytes, unpack_buffer
 
-GOOD = to_bytes(Arrays(a=np.arange(6, dtype="f4").reshape(2, 3), b=np.int8([1, 2]), c=np.zeros((0, 4)), d=np.float64(1)))
+GOOD = to_bytes(
+    Arrays(a=np.arange(6, dtype="f4").reshape(2, 3), b=np.int8([1, 2]), c=np.zeros((0, 4)), d=np.float64(1))
+)
 
 
 def file_of(header: object, body: bytes = b"", *, length: int | None = None) -> bytes:
@@ -144,7 +146,10 @@ def test_any_header_is_refused_or_describes_the_file_exactly(header: dict[str, A
     assert found.nbytes == len(body)
 
 
-@given(st.binary(max_size=60), st.dictionaries(st.sampled_from(["model/a", "x", "@plain", "/"]), st.just(np.float32(1))))
+@given(
+    st.binary(max_size=60),
+    st.dictionaries(st.sampled_from(["model/a", "x", "@plain", "/"]), st.just(np.float32(1))),
+)
 def test_arrays_that_are_no_payload_are_refused(plain: bytes, others: dict[str, Any]) -> None:
     with pytest.raises(ArraysError):
         unpack_buffer(to_bytes(Arrays({"@plain": np.frombuffer(plain, np.uint8), **others})))
