@@ -106,7 +106,7 @@ LOCK = env UV_CUSTOM_COMPILE_COMMAND= $(BIN)/uv pip compile --quiet --universal 
        --no-emit-index-url --no-annotate --no-header $(UPGRADE) pyproject.toml requirements/base.in
 lock: $(VENV)/.dev ## pin the newest allowed versions again (UPGRADE=--upgrade takes newer ones)
 	@$(LOCK) requirements/dev.in --extra samples --extra pandas --extra polars --extra plot -o requirements/dev.txt
-	@$(LOCK) --extra samples -c requirements/dev.txt -o requirements/demo.txt
+	@$(LOCK) requirements/demo.in -c requirements/dev.txt -o requirements/demo.txt
 	@$(LOCK) -c requirements/dev.txt -o requirements/base.txt
 
 clean: ## forget what was installed and made

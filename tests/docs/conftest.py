@@ -9,6 +9,7 @@ Doesn't know which pages there are. A page is one story: its blocks share names,
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import re
@@ -88,7 +89,7 @@ def parse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
     home.mkdir()
     work.mkdir()
     monkeypatch.chdir(work)
-    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setattr(sys, "path", ["", *sys.path])  # as for a script in the folder
     monkeypatch.setenv("MPLBACKEND", "agg")
     before = set(sys.modules)
 
@@ -111,6 +112,7 @@ def _is_file(example: Example) -> bool:
     path = _folder(example) / named["path"]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
+    importlib.invalidate_caches()
     return True
 
 
