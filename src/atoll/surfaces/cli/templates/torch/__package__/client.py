@@ -1,0 +1,29 @@
+"""What runs at each node, beside its data."""
+
+import atoll
+from atoll.torch import get_arrays, set_arrays
+
+from __package__.data import tensors
+from __package__.model import Net, accuracy, fit
+
+app = atoll.ClientApp()
+
+
+@app.train
+def train(model: atoll.Arrays, ctx: atoll.Context) -> atoll.Update:
+    net, config = ctx.keep(Net), ctx.config  # a Net is made once per worker
+    set_arrays(net, model)
+    images, labels = tensors(ctx.data["train"])
+    loss = fit(
+        net, images, labels, lr=config.lr, batch=config.batch, epochs=config.epochs
+    )
+    return atoll.Update(get_arrays(net), weight=len(labels), metrics={"loss": loss})
+
+
+@app.evaluate
+def evaluate(model: atoll.Arrays, ctx: atoll.Context) -> atoll.Update:
+    net = ctx.keep(Net)
+    set_arrays(net, model)
+    images, labels = tensors(ctx.data["test"])
+    correct = accuracy(net, images, labels)
+    return atoll.Update(weight=len(labels), metrics={"accuracy": correct})
