@@ -1,0 +1,65 @@
+"""What users import is what was promised: a name that comes or goes is a decision, not an accident."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import subprocess
+import sys
+
+import pytest
+
+import atoll
+
+PUBLIC = {
+    "atoll": """
+        Algorithm Arrays AtollError ClientApp Config Context Failure Fleet Fold History Mean Metrics Replies Reply Round Schedule
+        ServerApp ServerContext Stream Task Update __version__ algorithms data fit numpy simulate torch
+        """,
+    "atoll.algorithms": "FedAvg FedAvgM",
+    "atoll.data": """
+        IID Dataset Dirichlet Joint Natural Partition Split Subset Table column_of parse_partition samples split
+        """,
+    "atoll.data.samples": "digits fashion_mnist mnist",
+    "atoll.numpy": "get_arrays set_arrays",
+    "atoll.torch": "get_arrays set_arrays",
+}
+
+
+@pytest.mark.parametrize("module", PUBLIC)
+def test_a_module_has_the_names_it_promises_and_no_others(module):
+    if module == "atoll.torch":
+        pytest.importorskip("torch")
+    found = importlib.import_module(module)
+    assert sorted(found.__all__) == sorted(PUBLIC[module].split())
+    for name in found.__all__:
+        assert getattr(found, name) is not None
+
+
+@pytest.mark.parametrize("module", PUBLIC)
+def test_every_public_name_says_what_it_is(module):
+    if module == "atoll.torch":
+        pytest.importorskip("torch")
+    found = importlib.import_module(module)
+    named = {name: getattr(found, name) for name in found.__all__ if name != "torch"}
+    silent = [
+        name for name, value in named.items() if not isinstance(value, str) and not inspect.getdoc(value)
+    ]
+    assert silent == []
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'FlServer'"):
+        atoll.FlServer  # noqa: B018
+
+
+def test_importing_atoll_imports_nothing_heavier_than_itself():
+    script = "import sys, atoll; print([m for m in sys.modules if m.split('.')[0] in ('numpy', 'torch', 'msgspec', 'sqlite3', 'asyncio')])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_numpy_face_leaves_torch_alone():
+    script = "import sys, atoll; atoll.simulate, atoll.fit, atoll.Arrays, atoll.History; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
