@@ -17,7 +17,21 @@ from safetensors import safe_open
 from atoll import Arrays
 from atoll.values import ArraysError, map_file
 
-PLAIN = "bool int8 uint8 int16 uint16 int32 uint32 int64 uint64 float16 float32 float64 complex64".split()
+PLAIN = [
+    "bool",
+    "int8",
+    "uint8",
+    "int16",
+    "uint16",
+    "int32",
+    "uint32",
+    "int64",
+    "uint64",
+    "float16",
+    "float32",
+    "float64",
+    "complex64",
+]
 EXTENDED = (ml_dtypes.bfloat16, ml_dtypes.float8_e5m2, ml_dtypes.float8_e4m3fn)
 EVERY = [*map(np.dtype, PLAIN), *map(np.dtype, EXTENDED)]
 SHAPES = [(), (0,), (3,), (2, 3), (4, 0, 2), (1, 1, 1, 5)]

@@ -82,7 +82,7 @@ def test_values_are_attributes_items_and_tables() -> None:
         "relu",
     )
     assert list(DEFAULTS) == ["rounds", "lr", "name", "fast", "widths", "model"]
-    assert DEFAULTS == DEFAULTS.override({})
+    assert DEFAULTS.override({}) == DEFAULTS
 
 
 def test_what_is_not_there_is_an_error_that_names_the_nearest() -> None:

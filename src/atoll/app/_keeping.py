@@ -5,6 +5,7 @@ Doesn't delete anything; it says what has become useless. Lives on whichever thr
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
@@ -34,13 +35,14 @@ class Keeping:
 
     def after(self, event: Event) -> list[str]:
         """Take an event in; return the keys that nobody needs any more."""
-        before = self.live()
         if isinstance(event, Accepted):
             self._replies.setdefault(event.round, set()).update(k for k in (event.payload, event.state) if k)
+        if not isinstance(event, Committed | Finished):
             return []
+        before = self.live()
         if isinstance(event, Committed):
             self._commit(event)
-        elif isinstance(event, Finished):
+        else:
             self._final = frozenset(event.model.values())
             if event.status == "finished":
                 self._replies.clear()
@@ -58,6 +60,6 @@ class Keeping:
         model = _Model(frozenset(event.state.values()), event.score)
         self._models = [*self._models[-self._last :], model]
         best = self._best.score if self._best else None
-        if event.score is not None and (best is None or event.score > best):
+        if event.score is not None and event.score > (-math.inf if best is None else best):
             self._best = model
         self._states.update(event.node_states)

@@ -37,9 +37,9 @@ class Files:
 
     def read(self, key: str, inline: bytes | None) -> Arrays:
         """The arrays behind a key, mapped when they are a file. Raises `NotFound`, `ArraysError`."""
-        if inline is not None:
-            return from_buffer(inline, source=key)[0]
         try:
+            if inline is not None:
+                return from_buffer(inline, source=key)[0]
             return map_file(self._path(key))[0]
         except FileNotFoundError:
             raise NotFound("object.unknown", f"{self._folder.name} keeps no object `{key}`") from None

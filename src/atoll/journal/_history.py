@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from atoll.journal._events import Accepted, Committed, Created, Event, Failed, Finished, Row, Started
+from atoll.journal._events import (
+    Accepted,
+    Committed,
+    Created,
+    Diverged,
+    Event,
+    Failed,
+    Finished,
+    Row,
+    Started,
+)
 from atoll.values import Arrays, NotFound, Scalar, suggestion
 
 if TYPE_CHECKING:
@@ -199,6 +209,10 @@ def rows_of(run: str, events: Iterable[Event]) -> Iterator[Record]:
                 event.seconds,
             )
             pending[event.round, event.ordinal, event.index] = (row, event.time)
+        elif isinstance(event, Diverged):
+            void = [p for p in pending if p[0] == event.round and p[1] >= event.ordinal]
+            for place in void:
+                del pending[place]
         elif isinstance(event, Committed | Finished):
             number = event.round if isinstance(event, Committed) else -1
             for row in event.replies:

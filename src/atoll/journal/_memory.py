@@ -5,6 +5,7 @@ Doesn't outlive its process.
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Collection, Iterator
 from functools import partial
@@ -13,7 +14,7 @@ import msgspec
 
 from atoll.journal._events import Created, Event, Finished
 from atoll.journal._journal import Entry
-from atoll.journal._summary import INTERRUPTED, RUNNING, Summary, pick, project, unused_name
+from atoll.journal._summary import INTERRUPTED, RUNNING, Summary, admitted, pick, project
 from atoll.values import Arrays, JournalError, NotFound
 
 
@@ -26,25 +27,18 @@ class MemoryJournal:
         self._events: dict[str, list[Event]] = {}
         self._summaries: dict[str, Summary] = {}
         self._objects: dict[tuple[str, str], Arrays] = {}
-        self._holds: set[str] = set()
+        self._keys = itertools.count(1)
+        self._holds: dict[str, _MemoryHold] = {}
         self._changed = threading.Condition()
 
     def create(self, created: Created) -> Created:
-        taken = [s.name for s in self._summaries.values()]
-        if created.name in taken:
-            raise JournalError(
-                "run.name-taken", f"there is a run named `{created.name}` already", "choose another --name"
-            )
-        if not created.name:
-            created = msgspec.structs.replace(
-                created, name=unused_name(str(created.app.get("name", "")), taken)
-            )
+        created = admitted(created, {s.name for s in self._summaries.values()})
         self._events[created.id] = []
         self.append(created.id, created)
         return created
 
     def append(self, run: str, entry: Entry, *, nbytes: int = 0) -> None:
-        shelf = _MemoryShelf(self._objects, run)
+        shelf = _MemoryShelf(self._objects, run, self._keys)
         event = entry(shelf) if callable(entry) else entry
         with self._changed:
             self._events[run].append(event)
@@ -64,8 +58,9 @@ class MemoryJournal:
         yield from enumerate(self._events[run][after:], start=after + 1)
 
     def runs(self) -> list[Summary]:
-        newest = sorted(self._summaries.values(), key=lambda s: s.created, reverse=True)
-        return [self._seen(s) for s in newest]
+        numbered = enumerate(self._summaries.values())
+        newest = sorted(numbered, key=lambda pair: (pair[1].created, pair[0]), reverse=True)
+        return [self._seen(summary) for _, summary in newest]
 
     def find(self, reference: str) -> Summary:
         return pick(reference, self.runs())
@@ -82,6 +77,8 @@ class MemoryJournal:
                 del self._objects[owner, key]
 
     def remove(self, run: str) -> None:
+        if run not in self._events:
+            raise NotFound("run.unknown", f"there is no run `{run}`")
         if run in self._holds:
             raise JournalError("run.busy", f"run `{run}` is running", "stop it first")
         self._events.pop(run, None)
@@ -92,8 +89,8 @@ class MemoryJournal:
     def hold(self, run: str) -> _MemoryHold:
         if run in self._holds:
             raise JournalError("run.busy", f"run `{run}` is being run already", "wait for it, or stop it")
-        self._holds.add(run)
-        return _MemoryHold(self, run)
+        hold = self._holds[run] = _MemoryHold(self, run)
+        return hold
 
     def held(self, run: str) -> bool:
         return run in self._holds
@@ -101,32 +98,30 @@ class MemoryJournal:
     def follow(self, run: str, after: int = 0) -> Iterator[tuple[int, Event]]:
         while True:
             with self._changed:
-                self._changed.wait_for(
-                    partial(self._news, run, after)
-                )
+                self._changed.wait_for(partial(self._news, run, after))
                 live = run in self._holds
-            for number, event in self.events(run, after):
+            last: Event | None = None
+            for number, last in self.events(run, after):
                 after = number
-                yield number, event
-                if isinstance(event, Finished):
-                    return
-            if not live:
+                yield number, last
+            if not live or isinstance(last, Finished):
                 return
 
     def close(self) -> None:
         """Nothing to let go."""
 
     def _news(self, run: str, after: int) -> bool:
-        return len(self._events[run]) > after or run not in self._holds
+        return len(self._events.get(run, ())) > after or run not in self._holds
 
     def _seen(self, summary: Summary) -> Summary:
         if summary.status == RUNNING and summary.id not in self._holds:
             return msgspec.structs.replace(summary, status=INTERRUPTED)
         return summary
 
-    def _release(self, run: str) -> None:
+    def _release(self, run: str, hold: _MemoryHold) -> None:
         with self._changed:
-            self._holds.discard(run)
+            if self._holds.get(run) is hold:
+                del self._holds[run]
             self._changed.notify_all()
 
 
@@ -135,16 +130,16 @@ class _MemoryHold:
         self._journal, self._run = journal, run
 
     def release(self) -> None:
-        self._journal._release(self._run)
+        self._journal._release(self._run, self)
 
 
 class _MemoryShelf:
-    def __init__(self, objects: dict[tuple[str, str], Arrays], run: str) -> None:
-        self._objects, self._run = objects, run
+    def __init__(self, objects: dict[tuple[str, str], Arrays], run: str, keys: Iterator[int]) -> None:
+        self._objects, self._run, self._keys = objects, run, keys
         self.dropped: list[str] = []
 
     def put(self, kind: str, arrays: Arrays) -> str:
-        key = f"{kind}-{id(arrays):x}"  # no digest: the object itself is kept, so that nothing is hashed
+        key = f"{kind}-{next(self._keys)}"  # no digest: the object itself is kept, so that nothing is hashed
         self._objects[self._run, key] = arrays
         return key
 

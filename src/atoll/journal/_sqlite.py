@@ -5,24 +5,27 @@ Doesn't know what the events mean, but for the summary that is derived from them
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sqlite3
 from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
-from atoll.journal._events import Created, Event, Finished, decode
+from atoll.journal._events import Created, Event, Finished, decode, encode
 from atoll.journal._files import Files
 from atoll.journal._journal import Entry
 from atoll.journal._lock import FileLock, is_locked
 from atoll.journal._nudge import Watcher, nudge
-from atoll.journal._summary import INTERRUPTED, RUNNING, Summary, pick, unused_name
+from atoll.journal._summary import INTERRUPTED, RUNNING, Summary, admitted, pick, project
 from atoll.journal._writer import Writer
-from atoll.values import Arrays, JournalError
+from atoll.values import Arrays, JournalError, NotFound
 
 VERSION = 1
+_BATCH = 1000  # events read at once
 _LIVENESS = 1.0  # seconds between two looks at whether a silent run's process is still there
 
 _SCHEMA = """
@@ -54,17 +57,12 @@ class SqliteJournal:
         self._writer: Writer | None = None
 
     def create(self, created: Created) -> Created:
-        summaries = self._summaries()
-        if any(s.name == created.name for s in summaries):
-            raise JournalError(
-                "run.name-taken", f"there is a run named `{created.name}` already", "choose another --name"
-            )
-        if not created.name:
-            app = str(created.app.get("name", ""))
-            created = msgspec.structs.replace(created, name=unused_name(app, (s.name for s in summaries)))
-        self._folder(created.id).mkdir(parents=True, exist_ok=True)
-        self.append(created.id, created)
-        self.flush()
+        with self._writing() as database:  # one transaction: two processes may be choosing names
+            created = admitted(created, {name for (name,) in database.execute("SELECT name FROM runs")})
+            self._folder(created.id).mkdir(parents=True, exist_ok=True)
+            database.execute("INSERT INTO events VALUES (?, 1, 'created', ?)", (created.id, encode(created)))
+            row = (created.id, created.name, created.time, msgspec.msgpack.encode(project(None, created)))
+            database.execute("INSERT INTO runs VALUES (?, ?, ?, ?)", row)
         return created
 
     def append(self, run: str, entry: Entry, *, nbytes: int = 0) -> None:
@@ -77,17 +75,13 @@ class SqliteJournal:
             self._writer.flush()
 
     def events(self, run: str, after: int = 0) -> Iterator[tuple[int, Event]]:
-        rows = self._reader.execute(
-            "SELECT seq, body FROM events WHERE run = ? AND seq > ? ORDER BY seq", (run, after)
-        )
-        for number, body in rows:
-            try:
-                yield number, decode(body)
-            except msgspec.ValidationError as error:
-                mend = "use the version of atoll that wrote it, or a newer one"
-                raise JournalError(
-                    "journal.unreadable", f"event {number} of run {run} can't be read: {error}", mend
-                ) from error
+        select = "SELECT seq, body FROM events WHERE run = ? AND seq > ? ORDER BY seq LIMIT ?"
+        if not self._rows("SELECT 1 FROM runs WHERE id = ?", run):
+            raise NotFound("run.unknown", f"there is no run `{run}`")
+        while rows := self._rows(select, run, after, _BATCH):
+            for number, body in rows:
+                yield number, _decoded(run, number, body)
+            after = rows[-1][0]
 
     def runs(self) -> list[Summary]:
         return [self._seen(s) for s in self._summaries()]
@@ -96,23 +90,24 @@ class SqliteJournal:
         return self._seen(pick(reference, self._summaries()))
 
     def arrays(self, run: str, key: str) -> Arrays:
-        inline = self._reader.execute(
-            "SELECT body FROM objects WHERE run = ? AND key = ?", (run, key)
-        ).fetchone()
-        return self._files(run).read(key, inline[0] if inline else None)
+        inline = self._rows("SELECT body FROM objects WHERE run = ? AND key = ?", run, key)
+        return self._files(run).read(key, inline[0][0] if inline else None)
 
     def keep_only(self, run: str, keys: Collection[str]) -> None:
         self.flush()
-        stored = self._reader.execute("SELECT key FROM objects WHERE run = ?", (run,)).fetchall()
-        useless = [(run, key) for (key,) in stored if key not in keys]
-        self._reader.executemany("DELETE FROM objects WHERE run = ? AND key = ?", useless)
+        with self._writing() as database:
+            stored = database.execute("SELECT key FROM objects WHERE run = ?", (run,)).fetchall()
+            useless = [(run, key) for (key,) in stored if key not in keys]
+            database.executemany("DELETE FROM objects WHERE run = ? AND key = ?", useless)
         self._files(run).keep_only(keys)
 
     def remove(self, run: str) -> None:
+        if not self._rows("SELECT 1 FROM runs WHERE id = ?", run):
+            raise NotFound("run.unknown", f"there is no run `{run}`")
         hold = self.hold(run)
         try:
             self.flush()
-            with self._reader as database:
+            with self._writing() as database:
                 for table, column in (("events", "run"), ("objects", "run"), ("runs", "id")):
                     database.execute(f"DELETE FROM {table} WHERE {column} = ?", (run,))
         finally:
@@ -131,12 +126,11 @@ class SqliteJournal:
         with Watcher(self._folder(run) / "watch") as watcher:
             while True:
                 live = self.held(run)
-                for number, event in list(self.events(run, after)):
+                last: Event | None = None
+                for number, last in self.events(run, after):
                     after = number
-                    yield number, event
-                    if isinstance(event, Finished):
-                        return
-                if not live:
+                    yield number, last
+                if not live or isinstance(last, Finished):
                     return
                 watcher.wait(_LIVENESS)
 
@@ -156,8 +150,30 @@ class SqliteJournal:
         if version < VERSION:
             self._reader.executescript(_SCHEMA + f"PRAGMA user_version = {VERSION};")
 
+    def _rows(self, select: str, *values: object) -> list[Any]:
+        try:
+            return self._reader.execute(select, values).fetchall()
+        except sqlite3.Error as error:
+            mend = "bring journal.db back from a copy; models lie beside it in runs/, as safetensors files"
+            raise JournalError(
+                "journal.damaged", f"the journal in {self.home} can't be read: {error}", mend
+            ) from error
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """A transaction of this thread's own, for what does not go through the writer; all of it, or nothing."""
+        try:
+            with self._reader as database:
+                database.execute("BEGIN IMMEDIATE")
+                yield database
+        except (OSError, sqlite3.Error) as error:
+            mend = "make space, or mend the disk or its permissions"
+            raise JournalError(
+                "journal.write-failed", f"the journal in {self.home} can't be written: {error}", mend
+            ) from error
+
     def _summaries(self) -> list[Summary]:
-        rows = self._reader.execute("SELECT summary FROM runs ORDER BY created DESC, rowid DESC")
+        rows = self._rows("SELECT summary FROM runs ORDER BY created DESC, rowid DESC")
         return [msgspec.msgpack.decode(body, type=Summary) for (body,) in rows]
 
     def _seen(self, summary: Summary) -> Summary:
@@ -173,6 +189,16 @@ class SqliteJournal:
 
     def _nudge(self, run: str) -> None:
         nudge(self._folder(run) / "watch")
+
+
+def _decoded(run: str, number: int, body: bytes) -> Event:
+    try:
+        return decode(body)
+    except msgspec.MsgspecError as error:
+        mend = "use the version of atoll that wrote it, or a newer one"
+        raise JournalError(
+            "journal.unreadable", f"event {number} of run {run} can't be read: {error}", mend
+        ) from error
 
 
 def connect(path: Path) -> sqlite3.Connection:

@@ -5,13 +5,14 @@ Doesn't know where either is kept.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import msgspec
 
-from atoll.journal._events import Committed, Created, Event, Finished, Started
-from atoll.values import NotFound, Scalar, suggestion
+from atoll.journal._events import Committed, Created, Event, Finished, Started, encode
+from atoll.values import ConfigError, JournalError, NotFound, Scalar, suggestion
 
+MAX_NAME = 200  # characters of a run's name
 RUNNING, FINISHED, FAILED, STOPPED, INTERRUPTED = "running", "finished", "failed", "stopped", "interrupted"
 
 
@@ -65,11 +66,11 @@ def project(summary: Summary | None, event: Event) -> Summary | None:
 def pick(reference: str, summaries: Iterable[Summary]) -> Summary:
     """The run that a reference means among summaries, newest first. Raises `NotFound`."""
     runs = list(summaries)
-    if reference in ("@latest", "latest") and runs:
-        return runs[0]
     exact = [s for s in runs if reference in (s.name, s.id)]
     if exact:
         return exact[0]
+    if reference in ("@latest", "latest") and runs:
+        return runs[0]
     begun = [s for s in runs if reference and s.id.startswith(reference)]
     if len(begun) == 1:
         return begun[0]
@@ -86,6 +87,32 @@ def pick(reference: str, summaries: Iterable[Summary]) -> Summary:
         f"there is no run `{reference}`",
         suggestion(reference, [s.name for s in runs], what="runs"),
     )
+
+
+def admitted(created: Created, taken: Collection[str]) -> Created:
+    """A new run with a name of its own, fit to be written. Raises `JournalError` and `ConfigError`."""
+    if not created.name:
+        created = msgspec.structs.replace(created, name=unused_name(str(created.app.get("name", "")), taken))
+    name = created.name
+    if name in taken:
+        raise JournalError(
+            "run.name-taken", f"there is a run named `{name}` already", "choose another --name"
+        )
+    if not name.isprintable() or name.startswith(("@", "-")) or len(name) > MAX_NAME:
+        raise ConfigError(
+            "run.bad-name",
+            f"a run can't be named {name!r:.140}",
+            f"use up to {MAX_NAME} printable characters, not beginning with @ or -",
+        )
+    try:
+        encode(created)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ConfigError(
+            "run.bad-config",
+            f"the run's config or settings can't be written: {error}",
+            "use numbers, texts, lists and tables",
+        ) from error
+    return created
 
 
 def unused_name(app: str, taken: Iterable[str]) -> str:

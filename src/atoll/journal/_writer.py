@@ -99,7 +99,7 @@ class Writer:
 
         try:
             database = connect(self._path)
-        except sqlite3.Error as error:
+        except Exception as error:
             return self._fail(error)
         while group := self._gather():
             try:
