@@ -8,7 +8,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from atoll.values import AtollError
 
 _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "blue": "34", "cyan": "36"}
 STATUS_COLOURS = {"finished": "green", "failed": "red", "stopped": "yellow", "interrupted": "yellow", "running": "cyan"}
@@ -89,26 +92,32 @@ class Output:
 
     # -- for both ------------------------------------------------------------------------------------------
 
-    def error(self, error: Exception, **about: Any) -> int:
-        """Say what went wrong, the mend below it; returns the exit code."""
+    def error(self, error: Exception, *, exit_code: int | None = None, **about: Any) -> int:
+        """Say what went wrong, the mend below it; returns the exit code, the error's own unless another is given."""
         from atoll.values import AtollError
 
         if isinstance(error, AtollError):
+            code = error.exit_code if exit_code is None else exit_code
             told = {"code": error.code, "message": error.message, "mend": error.mend}
-            exit_code = error.exit_code
+            self._in_words(error)
         else:
-            self.note(users_traceback(error).rstrip())
+            code = 1 if exit_code is None else exit_code
             told = {"code": "app.raised", "message": f"{type(error).__name__}: {error}", "mend": ""}
-            exit_code = 1
-        if isinstance(error, AtollError):
-            self.note(self.paint("error: ", "red", "bold", stream=sys.stderr) + error.message)
-            where = users_place(error)
-            if where:
-                self.note(self.paint("  at: ", "dim", stream=sys.stderr) + where)
-            if error.mend:
-                self.note(self.paint("  mend: ", "dim", stream=sys.stderr) + error.mend)
-        self.document("atoll.error/1", {**told, "exit_code": exit_code, **about})
-        return exit_code
+            self.note(users_traceback(error).rstrip())
+        self.document("atoll.error/1", {**told, "exit_code": code, **about})
+        return code
+
+    def _in_words(self, error: AtollError) -> None:
+        failures = getattr(error, "failures", [])
+        traced = next((f for f in failures if f.traceback), None)
+        if traced is not None:
+            self.note(f"{traced.node}: {traced.traceback.rstrip()}")
+        self.note(self.paint("error: ", "red", "bold", stream=sys.stderr) + error.message)
+        place = users_place(error)
+        if place and traced is None:
+            self.note(self.paint("  at: ", "dim", stream=sys.stderr) + place)
+        if error.mend:
+            self.note(self.paint("  mend: ", "dim", stream=sys.stderr) + error.mend)
 
 
 def plain(text: str) -> str:

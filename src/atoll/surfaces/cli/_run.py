@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from atoll.app import Project, read_project
-from atoll.journal import FINISHED, STOPPED, Created, History, SqliteJournal, final_model
+from atoll.journal import FINISHED, RUNNING, STOPPED, Created, History, SqliteJournal, final_model
 from atoll.runtime import Simulation, of_project
 from atoll.surfaces.cli._home import open_journal
 from atoll.surfaces.cli._output import Output
 from atoll.surfaces.cli._prints import prints_go_to
 from atoll.surfaces.cli._watching import Watching, watching
 from atoll.surfaces.cli._words import number, span
-from atoll.values import Config, ConfigError, NotFound
+from atoll.values import Config, ConfigError, NotFound, RunError
 
 _NODES = 10
 
@@ -46,6 +46,8 @@ def resume(values: Namespace, out: Output) -> int:
         if summary.status == FINISHED:
             mend = f"take its model with `atoll pull {summary.name}`, or start a new one with `atoll run`"
             raise ConfigError("run.finished", f"{summary.name} is finished; there is nothing to go on with", mend)
+        if summary.status == RUNNING:
+            raise RunError("run.busy", f"{summary.name} is running", f"watch it with `atoll log {summary.name} --follow`")
         created = next(event for _, event in journal.events(summary.id))
         assert isinstance(created, Created)
         simulation = of_project(_project_of(created), workers=values.workers, fail_fast=values.fail_fast)
@@ -86,9 +88,9 @@ def _attempt(journal: SqliteJournal, simulation: Simulation, created: Created, v
             with watch, prints_go_to(journal, created.id, watch.printed):
                 history = simulation.run(journal, created.id, watch=watch)
     except Exception as error:
-        code = out.error(error, run=created.id, name=created.name)
+        code = out.error(error, exit_code=1, run=created.id, name=created.name)
         out.note(f"{created.name} failed; `atoll show {created.name}` tells more, `atoll resume {created.name}` goes on")
-        return code if code == 2 else 1
+        return code
     except KeyboardInterrupt:
         out.note(f"interrupted; go on with `atoll resume {created.name}`")
         out.document("atoll.error/1", {"code": "run.interrupted", "message": "interrupted", "run": created.id, "exit_code": 130})

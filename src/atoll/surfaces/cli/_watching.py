@@ -111,6 +111,7 @@ class Watching(Watch):
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._tell_the_alike()
         if self._live is not None:
             self._live.stop()
             self._live = None
