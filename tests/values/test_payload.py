@@ -58,7 +58,7 @@ def test_a_name_that_can_be_no_parameter_is_refused(name: object) -> None:
     "value",
     [np.zeros(3), b"bytes", {1, 2}, object(), 1j, {1: 2}, 1 << 64, -(1 << 63) - 1, "half a pair \ud800", ["\udfff"],
      np.complex64(1), np.datetime64("2026-01-01"), np.longdouble(1), [Arrays(x=1)]],
-    ids=lambda v: repr(v)[:40],
+    ids=lambda v: type(v).__name__,
 )  # fmt: skip
 def test_a_value_that_does_not_travel_is_refused(value: object) -> None:
     assert refused({"x": value}).code == "payload.bad-value"

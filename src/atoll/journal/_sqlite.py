@@ -9,6 +9,7 @@ import contextlib
 import os
 import shutil
 import sqlite3
+import threading
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,7 @@ class SqliteJournal:
             raise JournalError(
                 "journal.unusable", f"the journal in {self.home} can't be used: {error}", mend
             ) from error
+        self._one_writer = threading.Lock()
         self._writer: Writer | None = None
 
     def create(self, created: Created) -> Created:
@@ -66,9 +68,8 @@ class SqliteJournal:
         return created
 
     def append(self, run: str, entry: Entry, *, nbytes: int = 0) -> None:
-        if self._writer is None:
-            self._writer = Writer(self.home / "journal.db", self._files, notify=self._nudge)
-        self._writer.append(run, entry, nbytes)
+        writer = self._writer or self._begin_writing()
+        writer.append(run, entry, nbytes)
 
     def flush(self) -> None:
         if self._writer is not None:
@@ -139,6 +140,12 @@ class SqliteJournal:
             self._writer.close()
             self._writer = None
         self._reader.close()
+
+    def _begin_writing(self) -> Writer:
+        with self._one_writer:
+            if self._writer is None:
+                self._writer = Writer(self.home / "journal.db", self._files, notify=self._nudge)
+            return self._writer
 
     def _prepare(self) -> None:
         (version,) = self._reader.execute("PRAGMA user_version").fetchone()
