@@ -17,6 +17,7 @@ from atoll.app._schedule import Schedule
 from atoll.app._server_context import ServerContext
 from atoll.app._stream import Stream
 from atoll.app._task import Failure, Reply, Task, Update, settled
+from atoll.app._traceback import users_place, users_traceback
 from atoll.app._watch import Watch
 
 __all__ = [
@@ -55,4 +56,6 @@ __all__ = [
     "read_project",
     "resolve",
     "settled",
+    "users_place",
+    "users_traceback",
 ]

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
+from types import FunctionType
 from typing import Any, TypeAlias, TypeVar
 
 from atoll.app._context import Bench, Context
 from atoll.app._task import Task, Update
-from atoll.values import AtollError, ConfigError, suggestion
+from atoll.values import AtollError, ConfigError, fresh, suggestion
 
 Mod: TypeAlias = Callable[[Task, Context, Callable[[Task, Context], Update]], Update]
 F = TypeVar("F", bound=Callable[..., Any])
@@ -103,7 +104,7 @@ class Handler:
             if name == "ctx":
                 arguments[name] = ctx
             elif name in payload:
-                arguments[name] = payload[name]
+                arguments[name] = fresh(payload[name])
             else:
                 held = ", ".join(payload) or "nothing"
                 mend = "name the function's parameters as the task's payload, or give the parameter a default"
@@ -114,16 +115,16 @@ class Handler:
             if name == "ctx":
                 arguments[name] = ctx
             elif name in payload:
-                arguments[name] = payload[name]
+                arguments[name] = fresh(payload[name])
         if self._any:
-            arguments.update((n, v) for n, v in payload.items() if n not in arguments)
+            arguments.update((n, fresh(v)) for n, v in payload.items() if n not in arguments)
         return _update(self.action, self.function(**arguments))
 
 
 def _parameters(function: Callable[..., Any]) -> tuple[tuple[str, ...], tuple[str, ...], bool]:
     """Names needed, names with a default, and whether any other will do."""
-    code = getattr(function, "__code__", None)
-    if code is None:
+    code = function.__code__ if type(function) is FunctionType else None
+    if code is None or hasattr(function, "__wrapped__"):  # methods, partials, decorated functions
         import inspect
 
         parameters = inspect.signature(function).parameters.values()

@@ -9,8 +9,8 @@ import math
 
 import numpy as np
 
-from atoll.app._task import Task, Update
-from atoll.values import Array, Arrays
+from atoll.app._task import TRAIN, Task, Update
+from atoll.values import Array, Arrays, Payload
 
 _STRIDE = 1 << 18  # elements looked at together
 _BLAS = (np.dtype(np.float32), np.dtype(np.float64))
@@ -18,6 +18,13 @@ _BLAS = (np.dtype(np.float32), np.dtype(np.float64))
 
 def objection(task: Task, update: Update) -> str | None:
     """Why this update can't be the answer to this task, in words; None when it can."""
+    if (
+        task.alike
+        and task.action == TRAIN
+        and not _holds_arrays(update.payload)
+        and _holds_arrays(task.payload)
+    ):
+        return "it returned no arrays to be folded"
     for name, value in update.payload.items():
         if isinstance(value, Arrays):
             asked = task.payload.get(name) if task.alike else None
@@ -26,6 +33,10 @@ def objection(task: Task, update: Update) -> str | None:
             if wrong:
                 return f"the returned `{name}` is not fit to be folded: {wrong}"
     return None
+
+
+def _holds_arrays(payload: Payload) -> bool:
+    return any(isinstance(v, Arrays) for v in payload.values())
 
 
 def _not_finite(arrays: Arrays) -> str | None:

@@ -6,12 +6,13 @@ Doesn't know where it runs: `ctx.data` is a partition in simulation and the site
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
 
 from atoll.app._task import Task
-from atoll.values import Arrays, AtollError, Config, NotFound, checked, suggestion
+from atoll.values import Arrays, AtollError, Config, NotFound, as_text, checked, fresh, suggestion
 
 T = TypeVar("T")
 
@@ -20,7 +21,7 @@ class State(MutableMapping[str, Any]):
     """What a node remembers between tasks: named arrays and plain data.
 
     What is assigned counts if, and only if, the reply of the task does: a task that is tried again finds what was there
-    before. Numpy arrays are copied when assigned and read-only from then on.
+    before. What is read is a copy: assign a list again after changing it. Numpy arrays are copied when assigned and read-only from then on.
     """
 
     __slots__ = ("_values", "changed")
@@ -30,7 +31,7 @@ class State(MutableMapping[str, Any]):
         self.changed = False
 
     def __getitem__(self, name: str) -> Any:
-        return self._values[name]
+        return fresh(self._values[name])
 
     def __setitem__(self, name: str, value: Any) -> None:
         if isinstance(value, np.ndarray):
@@ -167,7 +168,7 @@ class Context:
 
         What is kept goes on as the last task left it: set all that matters at the start of a task.
         """
-        key = (getattr(factory, "__code__", factory), args)
+        key = (_identity(factory), args)
         kept = self._bench.kept
         if key not in kept:
             kept[key] = factory(*args)
@@ -176,4 +177,11 @@ class Context:
 
     def log(self, message: object, *, level: str = "info") -> None:
         """A line in the run's log, marked with this node and round."""
-        self._bench.log(level, str(message), self.round, self.node)
+        self._bench.log(level, as_text(str(message)), self.round, self.node)
+
+
+def _identity(factory: Callable[..., Any]) -> Any:
+    """What makes two factories the same: a lambda or a partial that is made anew for each task is the same one."""
+    if isinstance(factory, partial):
+        return _identity(factory.func), factory.args, tuple(sorted(factory.keywords.items()))
+    return getattr(factory, "__code__", factory), getattr(factory, "__self__", None)

@@ -6,6 +6,7 @@ Doesn't know where nodes are; an executor carries the calls out, a record keeps 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from atoll.app._asking import Asked
@@ -106,7 +107,8 @@ class ExecutorFleet:
         if isinstance(task, Task):
             cohort = schedule.cohort(self._nodes, self._seed, self._record.round, ordinal)
             return Asked(self, dict.fromkeys(cohort, task), schedule, ordinal, len(self._nodes))
-        return Asked(self, self._named(task, schedule), schedule, ordinal, len(task))
+        whole = replace(schedule, fraction=None, count=None, over=0.0)  # naming them was the selection
+        return Asked(self, self._named(task, schedule), whole, ordinal, len(task))
 
     def stream(self, task: Task, *, concurrency: int, schedule: Schedule | None = None) -> Stream:
         from atoll.app._stream import Stream

@@ -16,7 +16,7 @@ from atoll.app._apps import ClientApp
 from atoll.app._check import objection
 from atoll.app._context import Bench, Context
 from atoll.app._executor import Broken, Call, Done, Outcome
-from atoll.values import AtollError
+from atoll.values import AtollError, as_text
 
 _HERE = __file__.rpartition("_perform")[0]
 
@@ -29,7 +29,7 @@ def perform(app: ClientApp, bench: Bench, call: Call, *, fail_fast: bool = False
         _seed_everything(call.seed)
         update = app.handle(call.task, ctx)
         wrong = objection(call.task, update)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a client that calls exit() does not end the run
         if fail_fast:
             raise
         return Broken(call.id, "raised", _in_words(error), _users_traceback(error))
@@ -51,7 +51,10 @@ def _seed_everything(seed: int) -> None:
 
 
 def _in_words(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"[:2000]
+    try:
+        return as_text(f"{type(error).__name__}: {error}"[:2000])
+    except Exception:
+        return f"{type(error).__name__} (which can't tell more: its own text raises)"
 
 
 def _users_traceback(error: BaseException) -> str:
@@ -61,4 +64,4 @@ def _users_traceback(error: BaseException) -> str:
     frame: TracebackType | None = error.__traceback__
     while frame is not None and frame.tb_next and frame.tb_frame.f_code.co_filename.startswith(_HERE):
         frame = frame.tb_next
-    return "".join(traceback.format_exception(type(error), error, frame))[-20_000:]
+    return as_text("".join(traceback.format_exception(type(error), error, frame))[-20_000:])

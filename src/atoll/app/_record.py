@@ -16,6 +16,7 @@ from atoll.app._keeping import Keeping
 from atoll.app._task import Failure, Reply
 from atoll.app._watch import Watch
 from atoll.journal import (
+    FAILED,
     FINISHED,
     PROLOGUE,
     Accepted,
@@ -32,7 +33,7 @@ from atoll.journal import (
     Shelf,
     Started,
 )
-from atoll.values import Arrays, Metrics, NotFound, Scalar, pack, unpack
+from atoll.values import Arrays, Metrics, NotFound, Scalar, as_text, pack, unpack
 
 SAVING_COST = 4  # a reply is saved when making it took this many times as long as saving it
 _FIXED, _BYTES_PER_SECOND = 1e-3, 250e6  # what saving costs: a sync, and a slow disk's speed
@@ -66,7 +67,8 @@ class Record:
         self._streamed: dict[int, list[Accepted]] = {}
         self._stream_counts: dict[int, int] = {}
         self._rows: list[Row] = []
-        self._ordinal = 0
+        self._ordinals: dict[int, int] = {}
+        self._state: Mapping[str, Arrays] | None = None
         events = [event for _, event in journal.events(run)]
         for event in events:
             self._replay(event)
@@ -84,11 +86,12 @@ class Record:
         """The last committed round; -1 before the initial state is."""
         return self.committed[-1].round if self.committed else -1
 
-    def state(self) -> dict[str, Arrays]:
+    def state(self) -> Mapping[str, Arrays]:
         """The state of the last committed round, by name."""
-        if not self.committed:
-            return {}
-        return {n: self.journal.arrays(self.run, key) for n, key in self.committed[-1].state.items()}
+        if self._state is None and self.committed:
+            stored = self.committed[-1].state
+            self._state = {n: self.journal.arrays(self.run, key) for n, key in stored.items()}
+        return self._state or {}
 
     def node_state(self, node: str) -> Mapping[str, Any]:
         """What a node remembers."""
@@ -107,12 +110,13 @@ class Record:
 
     def next_ordinal(self) -> int:
         """The number of the program's next call in this round."""
-        self._ordinal += 1
-        return self._ordinal - 1
+        ordinal = self._ordinals.get(self.round, 0)
+        self._ordinals[self.round] = ordinal + 1
+        return ordinal
 
     def enter(self, round: int) -> None:
-        """The program is now in this round."""
-        self.round, self._ordinal = round, 0
+        """The program is now in this round; its calls there are counted on, should it come back to it."""
+        self.round = round
 
     # -- what becomes --------------------------------------------------------------------------------------
 
@@ -186,6 +190,7 @@ class Record:
         seconds: float,
     ) -> None:
         """The round is done; in the journal's order, and soon durable."""
+        self._state = dict(state)
         rows, self._rows = self._rows, []
         changed, self._changed = {n: self.states[n] for n in sorted(self._changed)}, set()
         at = time.time()
@@ -217,7 +222,7 @@ class Record:
         reason: Mapping[str, str] | None = None,
     ) -> None:
         """The attempt is over; durable on return. Without a model, the last committed state is the model."""
-        at, why = time.time(), dict(reason or {})
+        at, why = time.time(), {n: as_text(t) for n, t in (reason or {}).items()}
         rows = self._rows if status == FINISHED else []  # what an open round reported is asked again
         self._rows = []
 
@@ -258,6 +263,8 @@ class Record:
             self._void(event.round, event.ordinal)
         elif isinstance(event, Committed):
             self._replay_commit(event)
+        elif isinstance(event, Finished) and event.status == FAILED:
+            self._forgive()
 
     def _replay_commit(self, event: Committed) -> None:
         self.committed.append(event)
@@ -268,6 +275,13 @@ class Record:
         for row in event.replies:
             if row.ordinal < 0:
                 self._count_stream(row.ordinal, row.index)
+
+    def _forgive(self) -> None:
+        """A run that failed is resumed because something was mended: who failed is asked again."""
+        for (round, _), offering in self._offerings.items():
+            if round == PROLOGUE and self.committed:
+                continue  # what the program made of those answers is committed
+            offering.outcomes = {i: o for i, o in offering.outcomes.items() if isinstance(o, Accepted)}
 
     def _count_stream(self, ordinal: int, index: int) -> None:
         self._stream_counts[ordinal] = max(self._stream_counts.get(ordinal, 0), index + 1)
@@ -282,7 +296,7 @@ class Record:
                 self._changed.add(outcome.node)
 
 
-def stored_reply(record: Record, event: Accepted, *, staleness: int = 0) -> Reply:
+def stored_reply(record: Record, event: Accepted) -> Reply:
     """The reply that the journal holds; its arrays are read when they are asked for."""
 
     def load() -> dict[str, Any]:
@@ -295,20 +309,22 @@ def stored_reply(record: Record, event: Accepted, *, staleness: int = 0) -> Repl
             ) from error
 
     return Reply(event.index, event.node, event.action, weight=event.weight, metrics=Metrics(event.metrics),
-                 seconds=event.seconds, staleness=staleness, load=load)  # fmt: skip
+                 seconds=event.seconds, staleness=event.staleness, load=load)  # fmt: skip
 
 
 def _accepted(
     round: int, ordinal: int, reply: Reply, payload: Mapping[str, Any], state: Mapping[str, Any] | None
 ) -> Callable[[Shelf], Event]:
     at = time.time()
-    fields = (reply.index, reply.node, reply.action, reply.weight, reply.metrics.plain(), reply.seconds)
+    metrics = reply.metrics.plain()  # not the reply itself, which may be let go by then
+    fields = (reply.index, reply.node, reply.action, reply.weight, reply.seconds, reply.staleness)
 
     def build(shelf: Shelf) -> Event:
-        index, node, action, weight, metrics, seconds = fields
+        index, node, action, weight, seconds, stale = fields
         kept = shelf.put("state", pack(state)) if state is not None else ""
         return Accepted(time=at, round=round, ordinal=ordinal, index=index, node=node, action=action, weight=weight,
-                        metrics=metrics, seconds=seconds, payload=shelf.put("reply", pack(payload)), state=kept)  # fmt: skip
+                        metrics=metrics, seconds=seconds, payload=shelf.put("reply", pack(payload)), state=kept,
+                        staleness=stale)  # fmt: skip
 
     return build
 

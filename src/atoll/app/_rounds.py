@@ -70,16 +70,19 @@ class Rounds:
         return [c.metrics for c in self._record.committed if c.round > 0]
 
     def __iter__(self) -> Iterator[Round]:
-        for number in range(self._record.last + 1, self.total + 1):
-            self._record.enter(number)
-            current = Round(self._record, number, self.total, self.state)
-            yield current
-            if current.next_state is None:
-                mend = "end the body of `for rnd in ctx.rounds(...)` with rnd.commit({...})"
-                raise RunError("round.not-committed", f"round {number} ended without a commit", mend)
-            self.state = current.next_state
-            del current
-        self._record.enter(EPILOGUE)
+        try:
+            for number in range(self._record.last + 1, self.total + 1):
+                self._record.enter(number)
+                current = Round(self._record, number, self.total, self.state)
+                yield current
+                if current.next_state is None:
+                    mend = "end the body of `for rnd in ctx.rounds(...)` with rnd.commit({...})"
+                    raise RunError("round.not-committed", f"round {number} ended without a commit", mend)
+                self.state = current.next_state
+                del current
+        finally:  # after a `break` too
+            self.state = self._record.state()
+            self._record.enter(EPILOGUE)
 
 
 def checked_state(state: Mapping[str, Arrays]) -> dict[str, Arrays]:

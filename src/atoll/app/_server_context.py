@@ -13,7 +13,7 @@ import numpy as np
 from atoll.app._fleet import Fleet
 from atoll.app._record import Record
 from atoll.app._rounds import Rounds
-from atoll.values import Arrays, Config, derive_seed
+from atoll.values import Arrays, Config, as_text, derive_seed
 
 
 class ServerContext:
@@ -42,4 +42,4 @@ class ServerContext:
 
     def log(self, message: object, *, level: str = "info") -> None:
         """A line in the run's log."""
-        self._record.log(level, str(message), self._record.round or None)
+        self._record.log(level, as_text(str(message)), self._record.round or None)

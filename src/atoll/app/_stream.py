@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from atoll.app._executor import Broken, Outcome
+from atoll.app._executor import Broken, Done, Outcome
 from atoll.app._record import stored_reply
 from atoll.app._schedule import Schedule, sample
 from atoll.app._task import Failure, Reply, Task
@@ -39,8 +39,8 @@ class Stream:
         )  # streams outlive rounds, so their numbers stand apart from those of a round's calls
         self._sent = self._record.stream_count(self._ordinal)
         self._running: dict[int, tuple[int, str, str, int]] = {}  # call -> index, node, action, version
-        self._arrived: deque[Reply] = deque(
-            stored_reply(self._record, e) for e in self._record.streamed(self._ordinal)
+        self._arrived: deque[tuple[Reply, Done | None]] = deque(  # without Done: accepted before
+            (stored_reply(self._record, e), None) for e in self._record.streamed(self._ordinal)
         )
         self._bad_in_a_row = 0
         self._closed = False
@@ -56,7 +56,9 @@ class Stream:
                 self._keep_busy()
                 self._fleet.pump()
                 self._judge()
-            reply = self._arrived.popleft()
+            reply, done = self._arrived.popleft()
+            if done is not None:  # now, and not on arrival: what a commit leaves unread is asked for again
+                self._record.accept(self._ordinal, reply, done)
             yield reply
             reply.let_go()
 
@@ -88,8 +90,7 @@ class Stream:
         update, stale = outcome.update, self._version - version
         reply = Reply(index, node, action, weight=update.weight, metrics=update.metrics, seconds=outcome.seconds,
                       staleness=stale, payload=update.payload)  # fmt: skip
-        self._record.accept(self._ordinal, reply, outcome)
-        self._arrived.append(reply)
+        self._arrived.append((reply, outcome))
 
     def _keep_busy(self) -> None:
         while len(self._running) < self._concurrency:

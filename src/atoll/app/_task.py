@@ -16,6 +16,7 @@ import msgspec
 from atoll.values import Arrays, AtollError, Metrics, Payload, Released, checked
 
 _NO_METRICS = Metrics()
+TRAIN = "train"  # the one action whose replies must hold arrays, when its task does
 MODEL = "model"  # the name of a payload's arrays when nobody gave one
 
 

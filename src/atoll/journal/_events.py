@@ -64,6 +64,7 @@ class Accepted(_Event, frozen=True, kw_only=True):
     seconds: float
     payload: str  # the object that holds the reply's payload
     state: str = ""  # the node's state after it, when the task changed it
+    staleness: int = 0  # in a stream: how many newer tasks were sent since its own
 
 
 class Failed(_Event, frozen=True, kw_only=True):
