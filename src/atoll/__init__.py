@@ -5,11 +5,13 @@ Importing this imports nothing else: each name is fetched when it is first used.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from atoll._version import __version__
 
+TYPE_CHECKING = False  # as typing has it, whose import costs more than all the rest
+
 if TYPE_CHECKING:
+    from typing import Any
+
     from atoll import algorithms, data, numpy, torch
     from atoll.app import (
         Algorithm,

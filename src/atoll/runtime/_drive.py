@@ -6,11 +6,10 @@ Doesn't know how calls are carried out; it is given an executor.
 from __future__ import annotations
 
 import contextlib
-import traceback
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from atoll.app import Executor, ExecutorFleet, Record, ServerApp, ServerContext, Watch
+from atoll.app import Executor, ExecutorFleet, Record, ServerApp, ServerContext, Watch, users_traceback
 from atoll.journal import FAILED, FINISHED, STOPPED, History, Journal
 from atoll.values import Arrays, AtollError, Config, JournalError, RunError
 
@@ -71,7 +70,7 @@ def _reason(error: BaseException) -> dict[str, str]:
         found = {"code": error.code, "message": error.message, "mend": error.mend}
     else:
         found = {"code": "app.raised", "message": f"{type(error).__name__}: {error}"[:4000], "mend": ""}
-    frames = "".join(traceback.format_exception(error))
+    frames = users_traceback(error)
     failures = getattr(error, "failures", [])
     if failures and failures[0].traceback:
         frames = failures[0].traceback

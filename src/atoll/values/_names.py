@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 
+_SHOWN = 20  # names in one suggestion
+
+
 def nearest(wrong: str, known: Iterable[str]) -> str | None:
     """The known name closest to a wrong one, or None when nothing is near."""
     from difflib import get_close_matches
@@ -21,7 +24,10 @@ def suggestion(wrong: str, known: Iterable[str], *, what: str = "names") -> str:
     near = nearest(wrong, names)
     if near is not None:
         return f"did you mean `{near}`?"
-    return f"known {what}: {', '.join(names)}" if names else f"there are no {what}"
+    if not names:
+        return f"there are no {what}"
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f"known {what}: {', '.join(names[:_SHOWN])}{more}"
 
 
 def is_text(value: str) -> bool:

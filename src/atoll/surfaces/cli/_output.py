@@ -14,7 +14,13 @@ if TYPE_CHECKING:
     from atoll.values import AtollError
 
 _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "blue": "34", "cyan": "36"}
-STATUS_COLOURS = {"finished": "green", "failed": "red", "stopped": "yellow", "interrupted": "yellow", "running": "cyan"}
+STATUS_COLOURS = {
+    "finished": "green",
+    "failed": "red",
+    "stopped": "yellow",
+    "interrupted": "yellow",
+    "running": "cyan",
+}
 
 
 class Output:
@@ -61,7 +67,10 @@ class Output:
         widths = [max(len(plain(r[i])) for r in [head, *rows]) for i in range(len(head))]
 
         def shown(row: Sequence[str]) -> str:
-            cells = [_padded(c, w, right=name in right.split()) for c, w, name in zip(row, widths, head, strict=True)]
+            cells = [
+                _padded(c, w, right=name in right.split())
+                for c, w, name in zip(row, widths, head, strict=True)
+            ]
             return "  ".join(cells).rstrip()
 
         self.line(self.paint(shown(head), "dim"))
@@ -103,6 +112,8 @@ class Output:
         else:
             code = 1 if exit_code is None else exit_code
             told = {"code": "app.raised", "message": f"{type(error).__name__}: {error}", "mend": ""}
+            from atoll.app import users_traceback
+
             self.note(users_traceback(error).rstrip())
         self.document("atoll.error/1", {**told, "exit_code": code, **about})
         return code
@@ -113,6 +124,8 @@ class Output:
         if traced is not None:
             self.note(f"{traced.node}: {traced.traceback.rstrip()}")
         self.note(self.paint("error: ", "red", "bold", stream=sys.stderr) + error.message)
+        from atoll.app import users_place
+
         place = users_place(error)
         if place and traced is None:
             self.note(self.paint("  at: ", "dim", stream=sys.stderr) + place)
@@ -126,38 +139,6 @@ def plain(text: str) -> str:
         before, _, rest = text.partition("\x1b[")
         text = before + rest.partition("m")[2]
     return text
-
-
-def users_traceback(error: BaseException) -> str:
-    """A traceback without Atoll's own frames, unless it is Atoll that raised."""
-    import traceback
-
-    told: traceback.TracebackException | None = traceback.TracebackException.from_exception(error)
-    whole = told
-    while told is not None:
-        theirs = [frame for frame in told.stack if _is_users(frame.filename)]
-        if theirs and _is_users(told.stack[-1].filename, libraries=True):
-            left = [f for f in told.stack if _is_users(f.filename, libraries=True)]
-            told.stack = traceback.StackSummary.from_list(left)
-        told = told.__cause__ or (None if told.__suppress_context__ else told.__context__)
-    return "".join(whole.format()) if whole is not None else ""
-
-
-def users_place(error: BaseException) -> str:
-    """Where the user's own code was when Atoll raised an error, or nothing when none was running."""
-    import traceback
-
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if _is_users(f.filename) and f.name != "<module>"]
-    return f"{frames[-1].filename}, line {frames[-1].lineno}, in {frames[-1].name}" if frames else ""
-
-
-def _is_users(file: str, *, libraries: bool = False) -> bool:
-    """Whether a frame's file is the user's: not Atoll's, nor (unless `libraries`) one that was installed."""
-    import atoll
-
-    if file.startswith((os.path.dirname(atoll.__file__), "<frozen")):
-        return False
-    return libraries or not (file.startswith(("<", os.path.dirname(os.__file__))) or "site-packages" in file)
 
 
 def _padded(text: str, width: int, *, right: bool) -> str:
