@@ -11,11 +11,17 @@ app = atoll.ClientApp()
 
 @app.train
 def train(model: atoll.Arrays, ctx: atoll.Context) -> atoll.Update:
-    net, config = ctx.keep(Net), ctx.config  # a Net is made once per worker
+    net = ctx.keep(Net)  # made once per worker
     set_arrays(net, model)
     images, labels = tensors(ctx.data["train"])
     loss = fit(
-        net, images, labels, lr=config.lr, batch=config.batch, epochs=config.epochs
+        net,
+        images,
+        labels,
+        lr=ctx.config.lr,
+        batch=ctx.config.batch,
+        epochs=ctx.config.epochs,
+        seed=ctx.seed,
     )
     return atoll.Update(get_arrays(net), weight=len(labels), metrics={"loss": loss})
 

@@ -36,16 +36,17 @@ def fit(
     lr: float,
     batch: int,
     epochs: int,
+    seed: int,
 ) -> float:
     """Minimise the cross-entropy by plain SGD, in place; returns the mean loss.
 
-    Atoll seeds torch before each task, so that the order is the same every time.
     The step is written out: for a net this small an optimizer object costs more.
     """
     net.train()
     weights, total = list(net.parameters()), torch.zeros(())
+    shuffle = torch.Generator().manual_seed(seed)
     for _ in range(epochs):
-        order = torch.randperm(len(labels))
+        order = torch.randperm(len(labels), generator=shuffle)
         batches = images[order].split(batch), labels[order].split(batch)
         for x, y in zip(*batches, strict=True):
             loss = F.cross_entropy(net(x), y)
