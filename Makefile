@@ -13,7 +13,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 PYTEST := $(BIN)/python -m pytest
 SOURCE := pyproject.toml src/atoll/_version.py
-FAST   := tests --ignore=tests/cli --ignore=tests/kills --ignore=tests/templates
+FAST   := tests --ignore=tests/cli --ignore=tests/kill --ignore=tests/templates
 CPUS   := $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); echo $$((n < 4 ? n : 4)))
 
 .PHONY: help demo test test-long check lint types floors dead deps fast bench lock format clean
