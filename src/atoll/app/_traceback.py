@@ -6,10 +6,9 @@ Doesn't know who shows them.
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
-import atoll
-
-_OURS = (os.path.dirname(atoll.__file__), "<frozen")
+_OURS = (str(Path(__file__).parents[1]), "<frozen")
 
 
 def users_traceback(error: BaseException) -> str:

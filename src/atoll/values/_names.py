@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-
 _SHOWN = 20  # names in one suggestion
 
 

@@ -48,7 +48,9 @@ def _asks_for_help(words: list[str]) -> bool:
 def _version(*, as_json: bool) -> int:
     from atoll._version import __version__
 
-    print(f'{{"schema": "atoll.version/1", "version": "{__version__}"}}' if as_json else f"atoll {__version__}")
+    print(
+        f'{{"schema": "atoll.version/1", "version": "{__version__}"}}' if as_json else f"atoll {__version__}"
+    )
     return 0
 
 

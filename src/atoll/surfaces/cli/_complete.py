@@ -25,7 +25,9 @@ def _names() -> list[str]:
 
     try:
         database = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=1)
-        names = [name for (name,) in database.execute("SELECT name FROM runs ORDER BY created DESC LIMIT 200")]
+        names = [
+            name for (name,) in database.execute("SELECT name FROM runs ORDER BY created DESC LIMIT 200")
+        ]
         database.close()
     except sqlite3.Error:
         return []

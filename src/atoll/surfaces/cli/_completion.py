@@ -21,8 +21,16 @@ def completion(values: Namespace, out: Output) -> int:
 
 def bash() -> str:
     """For bash."""
-    cases = "\n".join(f"    {c.name}) options='{' '.join(_flags(c))}'; want={_want(c.arguments)} ;;" for c in COMMANDS)
-    values = "\n".join(f"    {c.name}:{flag}) {_bash_value(o)}; return ;;" for c in COMMANDS for o in c.options if o.value for flag in o.flags)
+    cases = "\n".join(
+        f"    {c.name}) options='{' '.join(_flags(c))}'; want={_want(c.arguments)} ;;" for c in COMMANDS
+    )
+    values = "\n".join(
+        f"    {c.name}:{flag}) {_bash_value(o)}; return ;;"
+        for c in COMMANDS
+        for o in c.options
+        if o.value
+        for flag in o.flags
+    )
     return f"""\
 _atoll() {{
   local current=${{COMP_WORDS[COMP_CWORD]}} previous=${{COMP_WORDS[COMP_CWORD-1]}} verb=${{COMP_WORDS[1]}} options= want=
@@ -75,11 +83,17 @@ def fish() -> str:
     for c in COMMANDS:
         lines.append(f"complete -c atoll -n __fish_use_subcommand -a {c.name} -d {_quoted(c.summary)}")
         when = f"-n '__fish_seen_subcommand_from {c.name}'"
-        lines += [f"complete -c atoll {when} {_fish_candidates(a.completes, a.choices)}" for a in c.arguments if a.completes or a.choices]
+        lines += [
+            f"complete -c atoll {when} {_fish_candidates(a.completes, a.choices)}"
+            for a in c.arguments
+            if a.completes or a.choices
+        ]
         for o in c.options:
             short = "".join(f" -s {f[1:]}" for f in o.flags if not f.startswith("--"))
             takes = f" -r {_fish_candidates(o.completes, o.choices)}" if o.value else ""
-            lines.append(f"complete -c atoll {when}{short} -l {o.long[2:]}{takes.rstrip()} -d {_quoted(o.help)}")
+            lines.append(
+                f"complete -c atoll {when}{short} -l {o.long[2:]}{takes.rstrip()} -d {_quoted(o.help)}"
+            )
     return "\n".join(lines) + "\n"
 
 
@@ -104,18 +118,34 @@ def _bash_value(o: Option) -> str:
 def _zsh_arguments(c: Command) -> str:
     parts = []
     for o in c.options:
-        parts += [_quoted(f"{flag}[{_bare(o.help)}]" + (f":{o.value}:{_zsh_action(o.completes, o.choices)}" if o.value else "")) for flag in o.flags]
+        parts += [
+            _quoted(
+                f"{flag}[{_bare(o.help)}]"
+                + (f":{o.value}:{_zsh_action(o.completes, o.choices)}" if o.value else "")
+            )
+            for flag in o.flags
+        ]
     for a in c.arguments:
-        parts.append(_quoted(("*" if a.count == "+" else "") + f":{a.name}:{_zsh_action(a.completes, a.choices)}"))
+        parts.append(
+            _quoted(("*" if a.count == "+" else "") + f":{a.name}:{_zsh_action(a.completes, a.choices)}")
+        )
     return " ".join(parts)
 
 
 def _zsh_action(completes: str, choices: tuple[str, ...]) -> str:
-    return f"({' '.join(choices)})" if choices else {RUNS: "_atoll_runs", FILES: "_files", FOLDERS: "_files -/"}.get(completes, "")
+    return (
+        f"({' '.join(choices)})"
+        if choices
+        else {RUNS: "_atoll_runs", FILES: "_files", FOLDERS: "_files -/"}.get(completes, "")
+    )
 
 
 def _fish_candidates(completes: str, choices: tuple[str, ...]) -> str:
-    wanted = {RUNS: "-a '(atoll __complete runs)'", FILES: "-F", FOLDERS: "-a '(__fish_complete_directories)'"}
+    wanted = {
+        RUNS: "-a '(atoll __complete runs)'",
+        FILES: "-F",
+        FOLDERS: "-a '(__fish_complete_directories)'",
+    }
     return f"-a '{' '.join(choices)}'" if choices else wanted.get(completes, "")
 
 

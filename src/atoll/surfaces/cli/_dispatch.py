@@ -53,5 +53,3 @@ def _listen_to_signals() -> None:
 
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt
-
-

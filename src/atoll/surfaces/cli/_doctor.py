@@ -24,7 +24,13 @@ from atoll.surfaces.cli._words import count, size
 OK, WARN, BAD, ABSENT = "ok", "warn", "bad", "absent"
 _LOOKS = {OK: ("ok", "green"), WARN: ("warn", "yellow"), BAD: ("BAD", "red"), ABSENT: ("-", "dim")}
 _NEEDED = ("numpy", "msgspec", "ml-dtypes", "rich", "threadpoolctl")
-_EXTRAS = {"torch": "torch", "pandas": "pandas", "polars": "polars", "matplotlib": "plot", "scikit-learn": "samples"}
+_EXTRAS = {
+    "torch": "torch",
+    "pandas": "pandas",
+    "polars": "polars",
+    "matplotlib": "plot",
+    "scikit-learn": "samples",
+}
 _RELEASED = 1_767_225_600  # 2026-01-01: no clock is right that shows less
 _GB = 1_000_000_000
 
@@ -50,13 +56,20 @@ def doctor(values: Namespace, out: Output) -> int:
         if c.mend and c.verdict != OK:
             out.line(f"      {' ' * width}  {out.paint(c.mend, 'dim')}")
     out.line()
-    out.line(out.paint("this machine is fit", "green") if fit else out.paint("this machine is not fit", "red"))
+    out.line(
+        out.paint("this machine is fit", "green") if fit else out.paint("this machine is not fit", "red")
+    )
     return 0 if fit else 5
 
 
 def _python() -> Iterator[Check]:
     new_enough = sys.version_info >= (3, 11)
-    yield Check("python", OK if new_enough else BAD, f"{platform.python_version()} ({sys.executable})", "install Python 3.11 or newer")
+    yield Check(
+        "python",
+        OK if new_enough else BAD,
+        f"{platform.python_version()} ({sys.executable})",
+        "install Python 3.11 or newer",
+    )
     yield Check("atoll", OK, __version__)
 
 
@@ -66,7 +79,12 @@ def _packages() -> Iterator[Check]:
         yield Check(package, OK if found else BAD, found or "missing", f"pip install {package}")
     for package, extra in _EXTRAS.items():
         found = _version(package)
-        yield Check(package, OK if found else ABSENT, found or "not installed", f"if you need it: pip install 'atoll[{extra}]'")
+        yield Check(
+            package,
+            OK if found else ABSENT,
+            found or "not installed",
+            f"if you need it: pip install 'atoll[{extra}]'",
+        )
 
 
 def _version(package: str) -> str:
@@ -84,12 +102,22 @@ def _home_checks() -> Iterator[Check]:
         probe.write_bytes(b"")
         probe.unlink()
     except OSError as error:
-        yield Check("home", BAD, f"{folder}: {error.strerror or error}", "set ATOLL_HOME to a folder that you can write to")
+        yield Check(
+            "home",
+            BAD,
+            f"{folder}: {error.strerror or error}",
+            "set ATOLL_HOME to a folder that you can write to",
+        )
         return
     yield Check("home", OK, str(folder))
     free = shutil.disk_usage(folder).free
     verdict = OK if free > 5 * _GB else WARN if free > _GB // 2 else BAD
-    yield Check("disk", verdict, f"{size(free)} free", "make space: `atoll ls`, then `atoll rm` the runs you don't need")
+    yield Check(
+        "disk",
+        verdict,
+        f"{size(free)} free",
+        "make space: `atoll ls`, then `atoll rm` the runs you don't need",
+    )
 
 
 def _machine() -> Iterator[Check]:
@@ -99,7 +127,12 @@ def _machine() -> Iterator[Check]:
     total, free = _memory()
     if total:
         verdict = OK if free > _GB else WARN
-        yield Check("memory", verdict, f"{size(total)}, {size(free)} of it free", "end other programs, or run with --workers 0")
+        yield Check(
+            "memory",
+            verdict,
+            f"{size(total)}, {size(free)} of it free",
+            "end other programs, or run with --workers 0",
+        )
     shared = Path("/dev/shm")
     if shared.is_dir():
         room = shutil.disk_usage(shared).free
@@ -113,11 +146,17 @@ def _memory() -> tuple[int, int]:
         lines = Path("/proc/meminfo").read_text().splitlines()
     except OSError:
         return 0, 0
-    values = {name: int(rest.split()[0]) * 1024 for name, _, rest in (line.partition(":") for line in lines) if rest.split()}
+    values = {
+        name: int(rest.split()[0]) * 1024
+        for name, _, rest in (line.partition(":") for line in lines)
+        if rest.split()
+    }
     return values.get("MemTotal", 0), values.get("MemAvailable", 0)
 
 
 def _clock() -> Check:
     now = time.time()
     shown = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(now))
-    return Check("clock", OK if now > _RELEASED else BAD, shown, "set the clock: it is behind this version's release")
+    return Check(
+        "clock", OK if now > _RELEASED else BAD, shown, "set the clock: it is behind this version's release"
+    )

@@ -35,8 +35,14 @@ def overview() -> str:
             "Atoll: federated learning. Data stays where it was made; models travel.",
             *_section("Examples", _FIRST),
             *_section("Commands", tuple((c.name, c.summary) for c in COMMANDS)),
-            *_section("Options", (("--version", "print the version"), ("--help", "print this; after a command, its own help"))),
-            *_section("Environment", (("ATOLL_HOME", "where runs are kept; ~/.atoll when not set"), ("NO_COLOR", "no colours"))),
+            *_section(
+                "Options",
+                (("--version", "print the version"), ("--help", "print this; after a command, its own help")),
+            ),
+            *_section(
+                "Environment",
+                (("ATOLL_HOME", "where runs are kept; ~/.atoll when not set"), ("NO_COLOR", "no colours")),
+            ),
             *_section("Exit codes", tuple((str(code), meaning) for code, meaning in EXIT_CODES)),
             "",
             "RUN is @latest, a run's name, its id, or the beginning of its id. Every command takes --json.",

@@ -25,7 +25,11 @@ def ls(values: Namespace, out: Output) -> int:
     if not runs:
         out.line("no runs yet: `atoll run` starts one in an app's folder, `atoll new` makes an app")
         return 0
-    out.table(("ID", "NAME", "STATUS", "ROUND", "NODES", "METRICS", "AGE"), [_row(s, out) for s in shown], right="ROUND NODES")
+    out.table(
+        ("ID", "NAME", "STATUS", "ROUND", "NODES", "METRICS", "AGE"),
+        [_row(s, out) for s in shown],
+        right="ROUND NODES",
+    )
     if len(shown) < len(runs):
         out.line(out.paint(f"... and {len(runs) - len(shown)} more", "dim"))
     return 0
@@ -42,7 +46,9 @@ def as_document(s: Summary) -> dict[str, object]:
 
 def _row(s: Summary, out: Output) -> tuple[str, ...]:
     status = out.paint(s.status, STATUS_COLOURS[s.status])
-    chosen = [m for m in s.metrics if not m.startswith("train_")] + [m for m in s.metrics if m.startswith("train_")]
+    chosen = [m for m in s.metrics if not m.startswith("train_")] + [
+        m for m in s.metrics if m.startswith("train_")
+    ]
     metrics = "  ".join(f"{n} {number(s.metrics[n])}" for n in chosen[:_METRICS])
     rounds = f"{s.round}/{s.rounds}" if s.rounds else "-"
     return s.id[:6], s.name, status, rounds, str(s.nodes), metrics, age(s.updated)

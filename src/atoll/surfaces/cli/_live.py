@@ -30,8 +30,21 @@ class Live:
 
     def __init__(self, progress: Progress, stream: TextIO, *, colourful: bool) -> None:
         self._progress = progress
-        self._console = Console(file=stream, highlight=False, force_terminal=True, no_color=not colourful, emoji=False, markup=False)
-        self._live = RichLive(console=self._console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False)
+        self._console = Console(
+            file=stream,
+            highlight=False,
+            force_terminal=True,
+            no_color=not colourful,
+            emoji=False,
+            markup=False,
+        )
+        self._live = RichLive(
+            console=self._console,
+            auto_refresh=False,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
         self._lines: deque[str] = deque()
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._draw_on, name="atoll-live", daemon=True)
@@ -72,10 +85,17 @@ class Live:
 def _shown(progress: Progress, turn: int) -> RenderableType:
     """The line: spinner, round, bar, clients, loss, time left."""
     row = Table.grid(padding=(0, 1))
-    cells: list[RenderableType] = [Text(_SPINNER[turn % len(_SPINNER)], style="cyan"), Text(_round(progress), no_wrap=True)]
+    cells: list[RenderableType] = [
+        Text(_SPINNER[turn % len(_SPINNER)], style="cyan"),
+        Text(_round(progress), no_wrap=True),
+    ]
     if progress.total:
         done = min(progress.total, progress.done + progress.part)
-        cells.append(ProgressBar(total=progress.total, completed=done, width=20, complete_style="cyan", finished_style="green"))
+        cells.append(
+            ProgressBar(
+                total=progress.total, completed=done, width=20, complete_style="cyan", finished_style="green"
+            )
+        )
     cells.append(Text(_clients(progress), no_wrap=True, overflow="ellipsis"))
     row.add_row(*cells)
     return row

@@ -38,7 +38,10 @@ def log(values: Namespace, out: Output) -> int:
         numbered = _follow(journal, summary.id) if values.follow else journal.events(summary.id)
         wanted = (line for line in _lines(event for _, event in numbered) if _passes(line, values))
         if out.as_json:
-            out.document("atoll.log/1", {"run": summary.id, "name": summary.name, "lines": [line._asdict() for line in wanted]})
+            out.document(
+                "atoll.log/1",
+                {"run": summary.id, "name": summary.name, "lines": [line._asdict() for line in wanted]},
+            )
             return 0
         _print(wanted, out)
         return 0
@@ -66,10 +69,23 @@ def _line(event: Event) -> Line | None:
         return Line(event.time, event.level, event.round, event.node, event.message)
     if isinstance(event, Failed):
         level = "debug" if event.failure == "late" else "error"
-        return Line(event.time, level, event.round, event.node, f"{event.action} {event.failure}: {event.message}", event.traceback)
+        return Line(
+            event.time,
+            level,
+            event.round,
+            event.node,
+            f"{event.action} {event.failure}: {event.message}",
+            event.traceback,
+        )
     if isinstance(event, Committed) and event.round > 0:
         told = "  ".join(f"{n} {number(v)}" for n, v in event.metrics.items())
-        return Line(event.time, "info", event.round, "", f"round {event.round}/{event.total}  {told}  {span(event.seconds)}")
+        return Line(
+            event.time,
+            "info",
+            event.round,
+            "",
+            f"round {event.round}/{event.total}  {told}  {span(event.seconds)}",
+        )
     if isinstance(event, Started):
         again = "" if event.attempt == 1 else f", attempt {event.attempt}"
         return Line(event.time, "info", None, "", f"began{again} (process {event.pid})")

@@ -30,9 +30,20 @@ def new(values: Namespace, out: Output) -> int:
     name, package = _names(folder)
     template = _template(values.template, out)
     if folder.is_symlink() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir()))):
-        raise ConfigError("new.exists", f"{folder} is there already, and nothing is overwritten", "choose another name")
+        raise ConfigError(
+            "new.exists", f"{folder} is there already, and nothing is overwritten", "choose another name"
+        )
     made = _copy(_TEMPLATES / template, folder, {"__package__": package, "__name__": name})
-    out.document("atoll.new/1", {"name": name, "package": package, "template": template, "folder": str(folder.resolve()), "files": made})
+    out.document(
+        "atoll.new/1",
+        {
+            "name": name,
+            "package": package,
+            "template": template,
+            "folder": str(folder.resolve()),
+            "files": made,
+        },
+    )
     out.line(f"made {out.paint(str(folder), 'bold')} from the template {template}:")
     for file in made:
         out.line(f"  {file}")
@@ -51,7 +62,11 @@ def _names(folder: Path) -> tuple[str, str]:
         raise ConfigError("new.bad-name", f"an app can't be called `{name}`", mend)
     package = re.sub(r"[._-]+", "_", name).lower()
     if keyword.iskeyword(package) or package in sys.stdlib_module_names or _is_installed(package):
-        raise ConfigError("new.name-taken", f"the package `{package}` would hide another one of that name", f"call it `my-{name}`")
+        raise ConfigError(
+            "new.name-taken",
+            f"the package `{package}` would hide another one of that name",
+            f"call it `my-{name}`",
+        )
     return name, package
 
 
@@ -71,10 +86,16 @@ def _template(asked: str | None, out: Output) -> str:
     known = sorted(p.name for p in _TEMPLATES.iterdir() if p.is_dir() and p.name not in _LEFT_OUT)
     chosen = asked or (_choice(known, out) if out.interactive() and not out.as_json else _DEFAULT)
     if chosen not in known:
-        raise ConfigError("new.unknown-template", f"there is no template `{chosen}`", suggestion(chosen, known, what="templates"))
+        raise ConfigError(
+            "new.unknown-template",
+            f"there is no template `{chosen}`",
+            suggestion(chosen, known, what="templates"),
+        )
     module, mend = _NEEDS.get(chosen, ("", ""))
     if module and find_spec(module) is None:
-        raise ConfigError("new.missing-package", f"the template {chosen} needs {module}, which is not installed", mend)
+        raise ConfigError(
+            "new.missing-package", f"the template {chosen} needs {module}, which is not installed", mend
+        )
     return chosen
 
 

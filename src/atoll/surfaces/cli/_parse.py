@@ -16,13 +16,19 @@ def parse(words: list[str]) -> tuple[Command, argparse.Namespace]:
     """The command and its values. Raises `ConfigError` (`cli.unknown-command`, `cli.unknown-option`, `cli.usage`)."""
     name, *rest = words
     if name.startswith("-"):
-        raise ConfigError("cli.usage", f"`{name}` comes before a command", "atoll COMMAND [OPTIONS]; see `atoll --help`")
+        raise ConfigError(
+            "cli.usage", f"`{name}` comes before a command", "atoll COMMAND [OPTIONS]; see `atoll --help`"
+        )
     found = command(name)
     if found is None:
         near = suggestion(name, [c.name for c in COMMANDS], what="commands")
-        raise ConfigError("cli.unknown-command", f"there is no command `{name}`", f"{near}; see `atoll --help`")
+        raise ConfigError(
+            "cli.unknown-command", f"there is no command `{name}`", f"{near}; see `atoll --help`"
+        )
     parser = _parser(found)
-    values, unknown = parser.parse_known_intermixed_args(rest) if _mixes(found) else parser.parse_known_args(rest)
+    values, unknown = (
+        parser.parse_known_intermixed_args(rest) if _mixes(found) else parser.parse_known_args(rest)
+    )
     if unknown:
         raise _unknown(found, unknown[0])
     return found, values
@@ -41,7 +47,9 @@ def _parser(found: Command) -> _Parser:
     parser = _Parser(prog=f"atoll {found.name}", add_help=False, allow_abbrev=False)
     for argument in found.arguments:
         counted: dict[str, Any] = {"nargs": argument.count} if argument.count else {}
-        parser.add_argument(argument.name.lower(), metavar=argument.name, choices=argument.choices or None, **counted)
+        parser.add_argument(
+            argument.name.lower(), metavar=argument.name, choices=argument.choices or None, **counted
+        )
     for option in found.options:
         parser.add_argument(*option.flags, **_reading(option))
     return parser
@@ -73,7 +81,9 @@ def _workers(text: str) -> int | str:
 
 def _unknown(found: Command, word: str) -> ConfigError:
     if not word.startswith("-"):
-        return ConfigError("cli.usage", f"atoll {found.name} takes no `{word}`", f"see `atoll {found.name} --help`")
+        return ConfigError(
+            "cli.usage", f"atoll {found.name} takes no `{word}`", f"see `atoll {found.name} --help`"
+        )
     option = word.partition("=")[0]
     near = nearest(option, [flag for o in found.options for flag in o.flags if flag.startswith("--")])
     mend = f"did you mean `{near}`?" if near else f"see `atoll {found.name} --help`"

@@ -34,10 +34,16 @@ def pull(values: Namespace, out: Output) -> int:
 def _model(history: History, values: Namespace, out: Output) -> int:
     name = values.state or ("model" if "model" in history.models else next(iter(history.models), "model"))
     if name not in history.models:
-        mend = suggestion(name, history.models, what="states") if history.models else f"see `atoll show {history.name}`"
+        mend = (
+            suggestion(name, history.models, what="states")
+            if history.models
+            else f"see `atoll show {history.name}`"
+        )
         raise NotFound("model.none", f"{history.name} has no `{name}` to pull", mend)
     if values.output == "-":
-        raise ConfigError("cli.usage", "a model is not text: it can't be written to stdout", "-o model.safetensors")
+        raise ConfigError(
+            "cli.usage", "a model is not text: it can't be written to stdout", "-o model.safetensors"
+        )
     path = _path(values.output, f"{history.name}.safetensors")
     arrays = history.models[name]
     _write(path, lambda: arrays.save(path))
@@ -56,7 +62,9 @@ def _metrics(history: History, values: Namespace, out: Output) -> int:
         return 0
     path = _path(values.output, f"{history.name}.csv")
     if path.suffix.lower() not in (".csv", ".json"):
-        raise ConfigError("cli.usage", f"metrics are written as .csv or .json, not as `{path.name}`", "-o metrics.csv")
+        raise ConfigError(
+            "cli.usage", f"metrics are written as .csv or .json, not as `{path.name}`", "-o metrics.csv"
+        )
     body = _csv(rows).encode() if path.suffix.lower() == ".csv" else msgspec.json.encode(rows)
     _write(path, lambda: path.write_bytes(body))
     _told(history, path, f"{count(len(rows), 'row')}", out)
@@ -82,7 +90,9 @@ def _write(path: Path, write: Any) -> None:
     try:
         write()
     except OSError as error:
-        raise ConfigError("pull.unwritable", f"{path} can't be written: {error.strerror or error}", "-o another file") from error
+        raise ConfigError(
+            "pull.unwritable", f"{path} can't be written: {error.strerror or error}", "-o another file"
+        ) from error
 
 
 def _told(history: History, path: Path, what: str, out: Output) -> None:

@@ -24,8 +24,12 @@ def rm(values: Namespace, out: Output) -> int:
             raise RunError("run.busy", f"{busy.name} is running", f"atoll stop {busy.name}")
         names = ", ".join(s.name for s in runs)
         if not values.yes and not out.interactive():
-            raise ConfigError("rm.unconfirmed", f"nobody is there to be asked whether to delete {names}", "say --yes")
-        if not values.yes and not out.ask(f"delete {count(len(runs), 'run')} ({names}) with model and metrics?"):
+            raise ConfigError(
+                "rm.unconfirmed", f"nobody is there to be asked whether to delete {names}", "say --yes"
+            )
+        if not values.yes and not out.ask(
+            f"delete {count(len(runs), 'run')} ({names}) with model and metrics?"
+        ):
             out.line("nothing was deleted")
             return 0
         for summary in runs:

@@ -45,14 +45,20 @@ def resume(values: Namespace, out: Output) -> int:
         summary = journal.find(values.run)
         if summary.status == FINISHED:
             mend = f"take its model with `atoll pull {summary.name}`, or start a new one with `atoll run`"
-            raise ConfigError("run.finished", f"{summary.name} is finished; there is nothing to go on with", mend)
+            raise ConfigError(
+                "run.finished", f"{summary.name} is finished; there is nothing to go on with", mend
+            )
         if summary.status == RUNNING:
-            raise RunError("run.busy", f"{summary.name} is running", f"watch it with `atoll log {summary.name} --follow`")
+            raise RunError(
+                "run.busy", f"{summary.name} is running", f"watch it with `atoll log {summary.name} --follow`"
+            )
         created = next(event for _, event in journal.events(summary.id))
         assert isinstance(created, Created)
         simulation = of_project(_project_of(created), workers=values.workers, fail_fast=values.fail_fast)
         if simulation.app["digest"] != created.app["digest"]:
-            out.note("note: the app's code has changed since this run began; rounds from here on use what it is now")
+            out.note(
+                "note: the app's code has changed since this run began; rounds from here on use what it is now"
+            )
         return _attempt(journal, simulation, created, values, out)
     finally:
         journal.close()
@@ -63,10 +69,16 @@ def _project_of(created: Created) -> Project:
     app, settings = created.app, created.settings
     if not app.get("project"):
         mend = "run the script again; runs that are to be resumed are started with `atoll run`"
-        raise ConfigError("run.of-script", f"{created.name} was started from a script, which `atoll resume` can't start", mend)
+        raise ConfigError(
+            "run.of-script",
+            f"{created.name} was started from a script, which `atoll resume` can't start",
+            mend,
+        )
     folder = Path(app["project"])
     if not folder.is_dir():
-        raise NotFound("project.gone", f"the app of {created.name} was in {folder}, which is gone", "put it back there")
+        raise NotFound(
+            "project.gone", f"the app of {created.name} was in {folder}, which is gone", "put it back there"
+        )
     simulation = {**settings, **({"data": app["data"]} if app["data"] else {})}
     return Project(folder, app["name"], app["server"], app["client"], Config(created.config), simulation)
 
@@ -79,7 +91,9 @@ def _settings(pairs: list[str]) -> dict[str, str]:
     return {key.strip(): value for key, _, value in (pair.partition("=") for pair in pairs)}
 
 
-def _attempt(journal: SqliteJournal, simulation: Simulation, created: Created, values: Namespace, out: Output) -> int:
+def _attempt(
+    journal: SqliteJournal, simulation: Simulation, created: Created, values: Namespace, out: Output
+) -> int:
     watch = watching(created, out, quiet=values.quiet)
     try:
         if values.fail_fast:
@@ -89,11 +103,16 @@ def _attempt(journal: SqliteJournal, simulation: Simulation, created: Created, v
                 history = simulation.run(journal, created.id, watch=watch)
     except Exception as error:
         code = out.error(error, exit_code=1, run=created.id, name=created.name)
-        out.note(f"{created.name} failed; `atoll show {created.name}` tells more, `atoll resume {created.name}` goes on")
+        out.note(
+            f"{created.name} failed; `atoll show {created.name}` tells more, `atoll resume {created.name}` goes on"
+        )
         return code
     except KeyboardInterrupt:
         out.note(f"interrupted; go on with `atoll resume {created.name}`")
-        out.document("atoll.error/1", {"code": "run.interrupted", "message": "interrupted", "run": created.id, "exit_code": 130})
+        out.document(
+            "atoll.error/1",
+            {"code": "run.interrupted", "message": "interrupted", "run": created.id, "exit_code": 130},
+        )
         return 130
     out.document("atoll.run/1", _document(journal, created, history, watch))
     if not values.quiet:
@@ -104,7 +123,9 @@ def _attempt(journal: SqliteJournal, simulation: Simulation, created: Created, v
 def _conclude(created: Created, history: History, watch: Watching, out: Output) -> None:
     rounds = history.rounds()
     if history.status == STOPPED:
-        out.line(out.paint("stopped", "yellow", "bold") + f" after round {rounds[-1]['round'] if rounds else 0}")
+        out.line(
+            out.paint("stopped", "yellow", "bold") + f" after round {rounds[-1]['round'] if rounds else 0}"
+        )
         out.line(f"  go on with   atoll resume {created.name}")
         return
     last = {n: v for n, v in (rounds[-1] if rounds else {}).items() if n not in ("round", "seconds")}
@@ -117,7 +138,11 @@ def _conclude(created: Created, history: History, watch: Watching, out: Output) 
 def _document(journal: SqliteJournal, created: Created, history: History, watch: Watching) -> dict[str, Any]:
     rounds = history.rounds()
     last = {n: v for n, v in (rounds[-1] if rounds else {}).items() if n not in ("round", "seconds")}
-    timings = {"total": watch.elapsed, "first_round": watch.first_round, "rounds": [r["seconds"] for r in rounds]}
+    timings = {
+        "total": watch.elapsed,
+        "first_round": watch.first_round,
+        "rounds": [r["seconds"] for r in rounds],
+    }
     return {
         "run": created.id, "name": created.name, "status": history.status, "rounds": rounds, "metrics": last,
         "timings": timings, "model": model_files(journal, created.id), "failures": watch.failures,

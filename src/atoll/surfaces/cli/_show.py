@@ -55,7 +55,9 @@ def show(values: Namespace, out: Output) -> int:
         journal.close()
 
 
-def _document(journal: SqliteJournal, summary: Summary, created: Created, history: History, failures: list[Failed]) -> dict[str, Any]:
+def _document(
+    journal: SqliteJournal, summary: Summary, created: Created, history: History, failures: list[Failed]
+) -> dict[str, Any]:
     counted = Counter((f.action, f.failure, f.message) for f in failures)
     return {
         **as_document(summary), "reason": summary.reason, "seed": created.seed, "config": created.config, "nodes": created.nodes,
@@ -75,7 +77,9 @@ def _head(summary: Summary, created: Created, out: Output) -> None:
     if created.app.get("project"):
         out.line(f"  app       {created.app['project']}")
     out.line(f"  nodes     {len(created.nodes)}, seed {created.seed}")
-    out.line(f"  config    {'  '.join(f'{k}={number(v)}' for k, v in flat(created.config).items()) or 'none'}")
+    out.line(
+        f"  config    {'  '.join(f'{k}={number(v)}' for k, v in flat(created.config).items()) or 'none'}"
+    )
     out.line(f"  versions  {'  '.join(f'{n} {v}' for n, v in created.versions.items())}, {platform.system()}")
 
 
@@ -85,10 +89,15 @@ def _rounds(rounds: list[dict[str, Any]], out: Output) -> None:
     out.line()
     names = list(dict.fromkeys(n for r in rounds for n in r if n not in ("round", "seconds")))[:_COLUMNS]
     head = ("ROUND", *(n.upper() for n in names), "TIME")
-    rows = [(str(r["round"]), *(number(r[n]) if n in r else "" for n in names), span(r["seconds"])) for r in rounds[-_ROUNDS:]]
+    rows = [
+        (str(r["round"]), *(number(r[n]) if n in r else "" for n in names), span(r["seconds"]))
+        for r in rounds[-_ROUNDS:]
+    ]
     out.table(head, rows, right=" ".join(head))
     if len(rounds) > _ROUNDS:
-        out.line(out.paint(f"the last {_ROUNDS} of {len(rounds)}; all of them: atoll pull RUN --metrics", "dim"))
+        out.line(
+            out.paint(f"the last {_ROUNDS} of {len(rounds)}; all of them: atoll pull RUN --metrics", "dim")
+        )
 
 
 def _failures(failures: list[Failed], out: Output) -> None:
@@ -96,10 +105,18 @@ def _failures(failures: list[Failed], out: Output) -> None:
         return
     out.line()
     out.line(out.paint(f"{count(len(failures), 'failed reply').replace('replys', 'replies')}", "red"))
-    for (action, kind, message), times in Counter((f.action, f.failure, f.message) for f in failures).most_common(5):
-        nodes = list(dict.fromkeys(f.node for f in failures if (f.action, f.failure, f.message) == (action, kind, message)))
+    for (action, kind, message), times in Counter(
+        (f.action, f.failure, f.message) for f in failures
+    ).most_common(5):
+        nodes = list(
+            dict.fromkeys(
+                f.node for f in failures if (f.action, f.failure, f.message) == (action, kind, message)
+            )
+        )
         where = nodes[0] if len(nodes) == 1 else f"{nodes[0]} and {count(len(nodes) - 1, 'other')}"
-        out.line(f"  {times} x {action} {kind}: {message.splitlines()[0] if message else ''}  {out.paint(f'({where})', 'dim')}")
+        out.line(
+            f"  {times} x {action} {kind}: {message.splitlines()[0] if message else ''}  {out.paint(f'({where})', 'dim')}"
+        )
     traced = next((f for f in failures if f.traceback), None)
     if traced is not None:
         out.line(out.paint(f"  the first of them, {traced.node} in round {traced.round}:", "dim"))

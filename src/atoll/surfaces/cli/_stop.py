@@ -22,7 +22,11 @@ def stop(values: Namespace, out: Output) -> int:
     try:
         summary = journal.find(values.run)
         if summary.status != RUNNING or not summary.pid:
-            raise RunError("run.not-running", f"{summary.name} is not running: it is {summary.status}", "`atoll ls` shows what runs")
+            raise RunError(
+                "run.not-running",
+                f"{summary.name} is not running: it is {summary.status}",
+                "`atoll ls` shows what runs",
+            )
         seen = deque((number for number, _ in journal.events(summary.id)), maxlen=1)
         _signal(summary.pid, kill=values.kill)
         if out.interactive():
@@ -30,8 +34,19 @@ def stop(values: Namespace, out: Output) -> int:
         for _ in journal.follow(summary.id, seen[0]):
             pass
         ended = journal.find(summary.id)
-        out.document("atoll.stop/1", {"run": ended.id, "name": ended.name, "status": ended.status, "round": ended.round, "rounds": ended.rounds})
-        out.line(f"{ended.name}: {out.paint(ended.status, 'yellow')} after round {ended.round} of {ended.rounds}")
+        out.document(
+            "atoll.stop/1",
+            {
+                "run": ended.id,
+                "name": ended.name,
+                "status": ended.status,
+                "round": ended.round,
+                "rounds": ended.rounds,
+            },
+        )
+        out.line(
+            f"{ended.name}: {out.paint(ended.status, 'yellow')} after round {ended.round} of {ended.rounds}"
+        )
         if ended.status != FINISHED:
             out.line(f"  go on with   atoll resume {ended.name}")
         return 0
@@ -46,4 +61,6 @@ def _signal(pid: int, *, kill: bool) -> None:
     except ProcessLookupError:
         return  # it has just ended
     except PermissionError as error:
-        raise RunError("run.of-another", f"process {pid} belongs to another user", "ask them, or become them") from error
+        raise RunError(
+            "run.of-another", f"process {pid} belongs to another user", "ask them, or become them"
+        ) from error

@@ -24,7 +24,9 @@ class Option:
 class Argument:
     """A word that a command takes; `count` is "", "?" or "+", as in a regular expression."""
 
-    def __init__(self, name: str, count: str, help: str, *, completes: str = NOTHING, choices: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, name: str, count: str, help: str, *, completes: str = NOTHING, choices: tuple[str, ...] = ()
+    ) -> None:
         self.name, self.count, self.help, self.completes, self.choices = name, count, help, completes, choices
 
     @property
@@ -44,8 +46,16 @@ class Command:
 
 _JSON = Option("--json", help="one JSON document on stdout, and nothing else there")
 _RUN = Argument("RUN", "", "@latest, a name, an id, or the beginning of one", completes=RUNS)
-_WORKERS = Option("--workers", "N", 'processes to train in; 0 is this one, "auto" starts more when there is much to do', kind="workers")
-_FAIL_FAST = Option("--fail-fast", help="one process; the first error of a client ends the run with its traceback; breakpoint() works")
+_WORKERS = Option(
+    "--workers",
+    "N",
+    'processes to train in; 0 is this one, "auto" starts more when there is much to do',
+    kind="workers",
+)
+_FAIL_FAST = Option(
+    "--fail-fast",
+    help="one process; the first error of a client ends the run with its traceback; breakpoint() works",
+)
 _QUIET = Option("-q --quiet", help="no progress")
 
 COMMANDS = (

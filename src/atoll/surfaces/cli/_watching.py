@@ -110,7 +110,9 @@ class Watching(Watch):
             self._live.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._tell_the_alike()
         if self._live is not None:
             self._live.stop()
@@ -122,7 +124,9 @@ class Watching(Watch):
         self.progress.done = rounds_done
         nodes, seed = count(len(self._created.nodes), "node"), self._created.seed
         onward = f", on from round {rounds_done}" if rounds_done else ""
-        self._say(f"{self._paint(name, 'bold')}  {self._paint(f'{run[:6]}  {nodes}, seed {seed}{onward}', 'dim')}")
+        self._say(
+            f"{self._paint(name, 'bold')}  {self._paint(f'{run[:6]}  {nodes}, seed {seed}{onward}', 'dim')}"
+        )
 
     def asked(self, round: int, action: str, cohort: int) -> None:
         self.progress.ask(action, cohort)
@@ -138,7 +142,10 @@ class Watching(Watch):
         self._alike[failure.kind, failure.message] += 1
         if self._alike[failure.kind, failure.message] <= _ALIKE:
             kind = self._paint(failure.kind, "red")
-            self._say(f"  {failure.node} {kind}: {failure.message.splitlines()[0] if failure.message else ''}", even_if_quiet=True)
+            self._say(
+                f"  {failure.node} {kind}: {failure.message.splitlines()[0] if failure.message else ''}",
+                even_if_quiet=True,
+            )
 
     def committed(self, round: int, total: int, metrics: Mapping[str, Scalar], seconds: float) -> None:
         if self.first_round is None:
