@@ -52,14 +52,13 @@ def get_arrays(model: Model, *, trainable_only: bool = False) -> Arrays:
     Buffers are among them, as `state_dict()` has it; `trainable_only` leaves out buffers and frozen parameters.
     Raises `ArraysError` (`arrays.bad-dtype`, `arrays.not-a-tensor`).
     """
-    copies: dict[Any, Array] = {}  # by where the tensor lies: tied weights are copied once
+    tensors = _tensors(model, trainable_only)
+    kinds = {name: _kind(name, tensor) for name, tensor in tensors.items()}
+    firsts = _firsts(tensors)
     taken: dict[str, Array] = {}
-    for name, tensor in _tensors(model, trainable_only).items():
-        place = _place(tensor)
-        if place not in copies:
-            copies[place] = _copied(name, tensor)
-        taken[name] = copies[place]
-    return Arrays.trusted(taken) if "__metadata__" not in taken else Arrays(taken)
+    for name, first in firsts.items():
+        taken[name] = _copied(tensors[name], *kinds[name]) if first == name else taken[first]
+    return Arrays(taken)
 
 
 def set_arrays(model: Model, arrays: Mapping[str, Array], *, trainable_only: bool = False) -> None:
@@ -73,11 +72,11 @@ def set_arrays(model: Model, arrays: Mapping[str, Array], *, trainable_only: boo
     must_match({name: _kind(name, t) for name, t in tensors.items()}, arrays, holder="module")
     if isinstance(model, nn.Module):
         _must_be_own(model, tensors)
-    written: dict[Any, str] = {}
-    distinct = {n: t for n, t in tensors.items() if written.setdefault(_place(t), n) == n}
-    _must_agree({n: written[_place(t)] for n, t in tensors.items() if n not in distinct}, arrays)
-    for name, tensor in distinct.items():
-        _write(tensor, arrays[name])
+    firsts = _firsts(tensors)
+    _must_agree({name: first for name, first in firsts.items() if first != name}, arrays)
+    for name, first in firsts.items():
+        if first == name:
+            _write(tensors[name], arrays[name])
 
 
 def _tensors(model: Model, trainable_only: bool) -> dict[str, Tensor]:
@@ -105,13 +104,18 @@ def _kind(name: str, tensor: Tensor) -> Kind:
     return tuple(tensor.shape), dtype
 
 
-def _copied(name: str, tensor: Tensor) -> Array:
-    shape, dtype = _kind(name, tensor)
+def _copied(tensor: Tensor, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     copy = np.empty(shape, dtype)
-    bits = _numpy(tensor.detach().resolve_conj().resolve_neg().cpu())
-    np.copyto(copy.view(bits.dtype), bits)
+    _into(copy, tensor.detach())
     copy.flags.writeable = False
     return copy
+
+
+def _into(copy: Array, tensor: Tensor) -> None:
+    if tensor.is_conj() or tensor.is_neg():
+        tensor = tensor.resolve_conj().resolve_neg()
+    bits = _numpy(tensor.cpu() if tensor.device.type != "cpu" else tensor)
+    np.copyto(copy.view(bits.dtype), bits)
 
 
 def _write(tensor: Tensor, array: Array) -> None:
@@ -133,10 +137,17 @@ def _numpy(tensor: Tensor) -> Array:
     return array
 
 
+def _firsts(tensors: Mapping[str, Tensor]) -> dict[str, str]:
+    """For each name the first one that has the same memory, seen the same way: its own, unless weights are tied."""
+    if len({t.data_ptr() for t in tensors.values()}) == len(tensors):
+        return {name: name for name in tensors}
+    seen: dict[Any, str] = {}
+    return {name: seen.setdefault(_place(t), name) for name, t in tensors.items()}
+
+
 def _place(tensor: Tensor) -> Any:
-    """The same for two tensors that are the same memory seen the same way; an empty one shares with nobody."""
-    if not tensor.numel() or tensor.layout is not torch.strided or tensor.is_meta:
-        return id(tensor)
+    if not tensor.numel():
+        return id(tensor)  # an empty tensor shares with nobody
     return (
         tensor.data_ptr(),
         tensor.device,
@@ -161,7 +172,10 @@ def _must_agree(tied: Mapping[str, str], arrays: Mapping[str, Array]) -> None:
 
 def _must_be_own(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     """Refuse what a module's `state_dict` makes up on the fly: writing there would change nothing."""
-    own = {id(t) for t in module.parameters()} | {id(t) for t in module.buffers()}
+    own: set[int] = set()
+    for part in module.modules():
+        own.update(map(id, part._parameters.values()))
+        own.update(map(id, part._buffers.values()))
     foreign = [name for name, t in tensors.items() if id(t) not in own]
     if foreign:
         message = f"the module's state_dict makes up {some(foreign)}: writing there would change nothing"
