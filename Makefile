@@ -10,7 +10,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
             "$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
-PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet install
+PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet install
 PYTEST := $(BIN)/python -m pytest
 SOURCE := pyproject.toml src/atoll/_version.py
 FAST   := tests --ignore=tests/cli --ignore=tests/kill --ignore=tests/templates
@@ -81,7 +81,8 @@ floors: $(VENV)/.dev
 	@$(BIN)/lint-imports --no-logo >.import_linter.log 2>&1 || { cat .import_linter.log; exit 1; }
 
 dead: $(VENV)/.dev
-	@$(BIN)/vulture
+	@found=$$($(BIN)/vulture | grep '^src/' | grep -v /templates/ || true); \
+	  [ -z "$$found" ] || { echo "$$found" >&2; exit 1; }  # tests and templates count as uses
 
 deps: $(VENV)/.dev
 	@$(BIN)/deptry . >.deptry.log 2>&1 || { cat .deptry.log; exit 1; }
