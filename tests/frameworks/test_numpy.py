@@ -51,6 +51,12 @@ def test_of_an_object_the_attributes_that_are_arrays_travel(make: type, names: l
     assert get_arrays(other) == get_arrays(model)
 
 
+def test_other_attributes_of_an_object_stay_as_they_are() -> None:
+    model = Regression(name="mine")
+    set_arrays(model, Arrays(weight=np.ones((3, 2), np.float32), bias=np.ones(2, np.float32)))
+    assert (model.name, model.bias.tolist()) == ("mine", [1, 1])
+
+
 def test_what_the_model_does_next_does_not_change_the_arrays() -> None:
     weights = {"w": np.zeros(3)}
     arrays = get_arrays(weights)

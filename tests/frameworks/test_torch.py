@@ -87,6 +87,7 @@ def test_a_module_keeps_the_names_order_and_values_of_its_state_dict() -> None:
     net = Net()
     arrays = get_arrays(net)
     assert list(arrays) == list(net.state_dict())
+    assert arrays["norm.num_batches_tracked"].dtype == net.norm.num_batches_tracked.numpy().dtype == "int64"
     fresh = Net()
     set_arrays(fresh, arrays)
     assert all(
@@ -191,11 +192,13 @@ def test_what_does_not_travel_is_named() -> None:
 
 
 def test_a_state_that_is_made_up_on_the_fly_is_refused_and_not_lost() -> None:
-    class Packed(nn.Linear):
-        def _save_to_state_dict(self, destination, prefix, keep_vars):
-            destination[prefix + "packed"] = torch.cat([self.weight.flatten(), self.bias])
+    def pack(module, state, prefix, metadata):
+        state[f"{prefix}packed"] = torch.cat(
+            [state.pop(f"{prefix}weight").flatten(), state.pop(f"{prefix}bias")]
+        )
 
-    net = Packed(2, 2)
+    net = nn.Linear(2, 2)
+    net.register_state_dict_post_hook(pack)
     assert code_of(set_arrays, net, get_arrays(net)) == "arrays.not-set"
 
 
