@@ -12,6 +12,8 @@ import numpy as np
 import atoll
 from atoll.algorithms import FedAvg
 
+HERE = Path(__file__).parent
+
 client = atoll.ClientApp()
 server = atoll.ServerApp()
 
@@ -77,7 +79,13 @@ class _Behaviour:
 def main(fleet, ctx):
     schedule = atoll.Schedule(deadline=ctx.config.get("deadline"))
     size = ctx.config.get("size", 10)
-    return atoll.fit(FedAvg(), fleet, initial={"w": np.zeros(size, np.float32)}, rounds=ctx.config.rounds, schedule=schedule)
+    return atoll.fit(
+        FedAvg(),
+        fleet,
+        initial={"w": np.zeros(size, np.float32)},
+        rounds=ctx.config.rounds,
+        schedule=schedule,
+    )
 
 
 counting = atoll.ServerApp()

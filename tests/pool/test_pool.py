@@ -85,7 +85,9 @@ def test_what_clients_print_and_log_is_in_the_log() -> None:
 @pytest.mark.parametrize("workers", [0, 2])
 def test_each_node_finds_its_own_part_of_the_data(workers: int) -> None:
     seen = Seen()
-    atoll.simulate(pool_app.counting, pool_app.client, nodes=4, workers=workers, data=pool_app.data, watch=seen)
+    atoll.simulate(
+        pool_app.counting, pool_app.client, nodes=4, workers=workers, data=pool_app.data, watch=seen
+    )
     rows = sorted(line for line in seen.lines if line.startswith("first="))
     assert len(rows) == 4
     assert all("rows=25" in line for line in rows)
@@ -110,7 +112,11 @@ def test_apps_of_a_notebook_are_told_to_stay_in_one_process() -> None:
 
 def test_an_arena_whose_owner_was_killed_is_swept_by_the_next() -> None:
     script = "import os, signal; from atoll.runtime._arena import Arena; a = Arena(); print(a.folder, flush=True); "
-    killed = subprocess.run([sys.executable, "-c", script + "os.kill(os.getpid(), signal.SIGKILL)"], capture_output=True, text=True)
+    killed = subprocess.run(
+        [sys.executable, "-c", script + "os.kill(os.getpid(), signal.SIGKILL)"],
+        capture_output=True,
+        text=True,
+    )
     assert killed.returncode == -signal.SIGKILL
     left = Path(killed.stdout.strip())
     assert left.exists()
