@@ -217,15 +217,18 @@ def rows_of(run: str, events: Iterable[Event]) -> Iterator[Record]:
             number = event.round if isinstance(event, Committed) else -1
             for row in event.replies:
                 pending[number, row.ordinal, row.index] = (row, event.time)
-            for (round, _, _), (row, time) in sorted(pending.items()):
-                yield from _records(
-                    run, round, row.node, row.action, {**row.metrics, "seconds": row.seconds}, time
-                )
-            pending.clear()
-            if isinstance(event, Committed) and event.round > 0:
-                yield from _records(
-                    run, event.round, "", ROUND_PHASE, {**event.metrics, "seconds": event.seconds}, event.time
-                )
+            if isinstance(event, Committed):
+                yield from _reported(run, pending)
+                pending.clear()
+                if event.round > 0:
+                    metrics = {**event.metrics, "seconds": event.seconds}
+                    yield from _records(run, event.round, "", ROUND_PHASE, metrics, event.time)
+    yield from _reported(run, pending)  # of a round that is open, or after the last
+
+
+def _reported(run: str, pending: Mapping[tuple[int, int, int], tuple[Row, float]]) -> Iterator[Record]:
+    for (round, _, _), (row, time) in sorted(pending.items()):
+        yield from _records(run, round, row.node, row.action, {**row.metrics, "seconds": row.seconds}, time)
 
 
 def _records(
