@@ -14,6 +14,7 @@ from atoll.app._perform import perform
 from atoll.app._record import Record
 from atoll.app._rounds import Round, Rounds
 from atoll.app._schedule import Schedule
+from atoll.app._seeding import apart
 from atoll.app._server_context import ServerContext
 from atoll.app._stream import Stream
 from atoll.app._task import Failure, Reply, Task, Update, settled
@@ -51,6 +52,7 @@ __all__ = [
     "Task",
     "Update",
     "Watch",
+    "apart",
     "fit",
     "perform",
     "read_project",

@@ -179,6 +179,7 @@ class Asked:
     def _end(self) -> None:
         self._cancel()
         self._ready.clear()
+        self._record.reseed("asked", self._ordinal)  # clients may have drawn in this very process, or not
 
     def _judge(self) -> None:
         if self.accepted >= self._schedule.minimum:

@@ -11,8 +11,19 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from atoll.app._seeding import apart
 from atoll.app._task import Task
-from atoll.values import Arrays, AtollError, Config, NotFound, as_text, checked, fresh, suggestion
+from atoll.values import (
+    Arrays,
+    AtollError,
+    Config,
+    NotFound,
+    as_text,
+    checked,
+    derive_seed,
+    fresh,
+    suggestion,
+)
 
 T = TypeVar("T")
 
@@ -109,10 +120,11 @@ class Bench:
         self,
         config: Config,
         *,
+        seed: int = 0,
         data: Callable[[str], Mapping[str, Any]] = _no_data,
         log: Callable[[str, str, int, str], None] | None = None,
     ) -> None:
-        self.config, self.data = config, data
+        self.config, self.seed, self.data = config, seed, data
         self.log = log or _silent
         self.kept: dict[Any, Any] = {}
         self.shared: Any = None
@@ -166,12 +178,14 @@ class Context:
     def keep(self, factory: Callable[..., T], *args: Any) -> T:
         """`factory(*args)`, made at the first call and kept by the worker for all later tasks, of any node.
 
-        What is kept goes on as the last task left it: set all that matters at the start of a task.
+        What is kept goes on as the last task left it: set all that matters at the start of a task. The factory draws from
+        generators seeded for it alone, so that every worker makes the same.
         """
         key = (_identity(factory), args)
         kept = self._bench.kept
         if key not in kept:
-            kept[key] = factory(*args)
+            with apart(derive_seed(self._bench.seed, "keep", getattr(factory, "__qualname__", ""))):
+                kept[key] = factory(*args)
         made: T = kept[key]
         return made
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from atoll.app._executor import Done
 from atoll.app._keeping import Keeping
+from atoll.app._seeding import seed_everything
 from atoll.app._task import Failure, Reply
 from atoll.app._watch import Watch
 from atoll.journal import (
@@ -33,7 +34,7 @@ from atoll.journal import (
     Shelf,
     Started,
 )
-from atoll.values import Arrays, Metrics, NotFound, Scalar, as_text, pack, unpack
+from atoll.values import Arrays, Metrics, NotFound, Scalar, as_text, derive_seed, pack, unpack
 
 SAVING_COST = 4  # a reply is saved when making it took this many times as long as saving it
 _FIXED, _BYTES_PER_SECOND = 1e-3, 250e6  # what saving costs: a sync, and a slow disk's speed
@@ -117,6 +118,11 @@ class Record:
     def enter(self, round: int) -> None:
         """The program is now in this round; its calls there are counted on, should it come back to it."""
         self.round = round
+        self.reseed("entered")
+
+    def reseed(self, *place: int | str) -> None:
+        """Seed the program's own draws by its place in the run: the same after a resume, and in every fleet."""
+        seed_everything(derive_seed(self.created.seed, self.round, "server", *place))
 
     # -- what becomes --------------------------------------------------------------------------------------
 

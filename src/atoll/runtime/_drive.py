@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from atoll.app import Executor, ExecutorFleet, Record, ServerApp, ServerContext, Watch, users_traceback
-from atoll.journal import FAILED, FINISHED, STOPPED, History, Journal
+from atoll.journal import FAILED, FINISHED, PROLOGUE, STOPPED, History, Journal
 from atoll.values import Arrays, AtollError, Config, JournalError, RunError
 
 
@@ -35,6 +35,7 @@ def drive(
             fleet = ExecutorFleet(record.created.nodes, carrying, record, seed=record.created.seed)
             context = ServerContext(record, fleet, Config(record.created.config))
             try:
+                record.enter(PROLOGUE)
                 model = _models(server.run(fleet, context))
                 record.finish(FINISHED, model=model)
             except KeyboardInterrupt:

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
+from atoll.app import apart
 from atoll.data import IID, Partition, Split, parse_partition, split
-from atoll.values import ConfigError
+from atoll.values import ConfigError, derive_seed
 
 Source: TypeAlias = Callable[[], Mapping[str, Any]] | Mapping[str, Any] | None
 
@@ -44,7 +45,8 @@ class Parts:
 
     def _dealt(self) -> Split:
         if self._split is None:
-            datasets = self._source() if callable(self._source) else self._source
+            with apart(derive_seed(self._seed, "data")):
+                datasets = self._source() if callable(self._source) else self._source
             if not isinstance(datasets, Mapping):
                 mend = 'return a mapping: {"train": atoll.data.Table(...), "test": ...}'
                 raise ConfigError(

@@ -87,6 +87,7 @@ class Simulation:
         def bench() -> Bench:
             return Bench(
                 Config(created.config),
+                seed=created.seed,
                 data=parts,
                 log=lambda level, text, round, node: record.log(level, text, round, node),
             )

@@ -73,7 +73,7 @@ class _Worker:
         self.client: ClientApp = Project(folder, "", "", hello.client, config).client_app()
         source = resolve(hello.data, folder, what="[tool.atoll.simulation] data") if hello.data else None
         parts = Parts(source, hello.partition, hello.nodes, hello.seed)
-        self.bench = Bench(config, data=parts, log=self._log)
+        self.bench = Bench(config, seed=hello.seed, data=parts, log=self._log)
         self._tasks: dict[int, Task] = {}
 
     def take(self, message: ToWorker) -> None:
