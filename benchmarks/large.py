@@ -27,7 +27,12 @@ def main() -> None:
     parser.add_argument("--one", nargs=3, help="COHORT WORKERS DURABLE: measure that alone, in this process")
     options = parser.parse_args()
     if options.one:
-        return _one(options, *map(int, options.one))
+        _one(options, *map(int, options.one))
+    else:
+        _all(options)
+
+
+def _all(options: Any) -> None:
     report = Report("large")
     flower = None if options.no_peer else _flower(options)
     for workers in {0, options.workers}:

@@ -13,12 +13,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+
+import atoll
 from _measure import once
 from _report import Report, arguments
 from _rounds import simulate
 from apps import noop
-
-import atoll
 
 PEER = Path(__file__).with_name("peers") / "flwr_noop.py"
 

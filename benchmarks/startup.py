@@ -16,7 +16,6 @@ from statistics import median
 
 from _measure import Command, Sample, interleave, once
 from _report import Report, arguments
-
 from atoll.journal import Committed, SqliteJournal
 
 PYTHON = Path(sys.executable)

@@ -19,12 +19,12 @@ from typing import Any
 os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
 
 import torch
+
+import atoll
 from _measure import interleave_calls, once
 from _report import Report, arguments
 from _rounds import simulate
 from apps import training
-
-import atoll
 
 HERE = Path(__file__).parent
 COHORT, WORKERS, CHUNK = 10, 2, 3  # clients a round; rounds between two turns of the loops beside a pool

@@ -12,10 +12,10 @@ from functools import cache
 from typing import Any
 
 import torch
-from _training import client_data, cnn, fast_fit, loader_fit, mlp, naive_fit
 from torch import Tensor, nn
 
 import atoll
+from _training import client_data, cnn, fast_fit, loader_fit, mlp, naive_fit
 from atoll.algorithms import FedAvg
 from atoll.torch import get_arrays, set_arrays
 
