@@ -1,7 +1,6 @@
 """What decides: which model to begin with, whom to ask, how often."""
 
 import atoll
-import torch
 from atoll.algorithms import FedAvg
 from atoll.torch import get_arrays
 
@@ -12,7 +11,6 @@ app = atoll.ServerApp()
 
 @app.main
 def main(fleet: atoll.Fleet, ctx: atoll.ServerContext) -> atoll.Arrays:
-    torch.manual_seed(ctx.seed)
     return atoll.fit(
         FedAvg(),
         fleet,
