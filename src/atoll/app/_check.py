@@ -51,7 +51,8 @@ def _finite_sum(array: Array) -> bool:
     if array.dtype not in _BLAS:
         return False
     flat = array.reshape(-1)
-    return math.isfinite(flat.dot(flat))
+    with np.errstate(all="ignore"):
+        return math.isfinite(flat.dot(flat))
 
 
 def _finite(array: Array) -> bool:

@@ -13,7 +13,7 @@ from atoll.app._rounds import Round
 from atoll.app._schedule import Schedule
 from atoll.app._stream import Stream
 from atoll.app._task import MODEL, Reply, Task
-from atoll.values import Arrays, ConfigError, Scalar
+from atoll.values import Arrays, ConfigError, Metrics, Scalar
 
 State: TypeAlias = Mapping[str, Arrays]
 
@@ -81,7 +81,8 @@ def fit(
         metrics.update(_evaluated(fleet, evaluate, state[MODEL], rnd.number))
         if on_round is not None:
             on_round(rnd, metrics)
-        rnd.commit(state, metrics=metrics, score=_score(metrics, best))
+        noted = Metrics(metrics)  # numpy's and torch's numbers are plain from here on
+        rnd.commit(state, metrics=noted, score=_score(noted, best))
     return loop.state[MODEL]
 
 

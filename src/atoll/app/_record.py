@@ -7,7 +7,7 @@ the open round is answered from here.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -103,7 +103,9 @@ class Record:
 
     def streamed(self, ordinal: int) -> list[Accepted]:
         """Replies that a stream got in the open round before it was cut off, in their order."""
-        return self._streamed.pop(ordinal, [])
+        accepted = self._streamed.pop(ordinal, [])
+        self._adopt_states(accepted)
+        return accepted
 
     def stream_count(self, ordinal: int) -> int:
         """How many tasks a stream had answered in all attempts."""
@@ -143,7 +145,7 @@ class Record:
         if before is not None:
             now = digest()
             if (before.digest, before.cohort) == (now, cohort):
-                self._adopt_states(before)
+                self._adopt_states(before.outcomes.values())
                 return before
             self._append(Diverged(time=time.time(), round=round, ordinal=ordinal, was=before.digest, now=now))
             self._void(round, ordinal)
@@ -295,8 +297,8 @@ class Record:
     def _void(self, round: int, ordinal: int) -> None:
         self._offerings = {p: o for p, o in self._offerings.items() if p[0] != round or p[1] < ordinal}
 
-    def _adopt_states(self, offering: Offering) -> None:
-        for outcome in offering.outcomes.values():
+    def _adopt_states(self, outcomes: Iterable[Accepted | Failed]) -> None:
+        for outcome in outcomes:
             if isinstance(outcome, Accepted) and outcome.state:
                 self.states[outcome.node] = unpack(self.journal.arrays(self.run, outcome.state))
                 self._changed.add(outcome.node)
