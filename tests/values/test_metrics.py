@@ -44,7 +44,7 @@ def test_torch_scalars_become_plain() -> None:
     "value",
     [None, [1], {"a": 1}, np.zeros(2), np.zeros(1), 1j, np.complex64(1), b"x", object(), "x" * 4097, 1 << 63, -(1 << 64),
      10**5000, "half a pair \ud800", np.array("2026", "datetime64[Y]")],
-    ids=lambda v: repr(v)[:30] if not isinstance(v, int) else f"{v.bit_length()} bits",
+    ids=lambda v: repr(v)[:15] if not isinstance(v, int) else f"{v.bit_length()} bits",
 )  # fmt: skip
 def test_anything_else_is_refused_with_the_metrics_name(value: object) -> None:
     with pytest.raises(AtollError, match="`loss`") as refused:

@@ -64,7 +64,7 @@ def read_project(folder: str | Path) -> Project:
         raise ConfigError("project.missing", f"there is no pyproject.toml in {folder}", mend) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError("project.malformed", f"{path} can't be read: {error}", "mend the file") from error
-    table = document.get("tool", {}).get("atoll")
+    table = _inside(document, "tool").get("atoll")
     if not isinstance(table, dict):
         raise ConfigError(
             "project.no-atoll",
@@ -79,7 +79,7 @@ def read_project(folder: str | Path) -> Project:
             )
     simulation = _table(table, "simulation")
     _known(simulation, _SIMULATION_KEYS, "[tool.atoll.simulation]")
-    name = str(document.get("project", {}).get("name", folder.name))
+    name = str(_inside(document, "project").get("name", folder.name))
     return Project(
         folder, name, table["server"], table["client"], Config(_table(table, "config")), simulation
     )
@@ -131,6 +131,11 @@ def _table(table: Mapping[str, Any], key: str) -> dict[str, Any]:
             "project.bad-type", f"[tool.atoll] {key} is a table, not {value!r}", f"write [tool.atoll.{key}]"
         )
     return value
+
+
+def _inside(table: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = table.get(key)
+    return value if isinstance(value, dict) else {}
 
 
 def _known(table: Mapping[str, Any], known: set[str], where: str) -> None:

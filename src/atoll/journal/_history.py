@@ -5,6 +5,7 @@ Doesn't know how it ran; it is derived from the journal's events.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,12 +44,24 @@ class Record(msgspec.Struct, frozen=True):
     time: float
 
 
+class _Written(msgspec.Struct):
+    """A row in a file: JSON has no NaN and no infinity, so these are lists of one text, `["nan"]`."""
+
+    run: str
+    round: int
+    node: str
+    phase: str
+    metric: str
+    value: Scalar | tuple[str]
+    time: float
+
+
 class _File(msgspec.Struct):
     format: str
     run: str
     name: str
     status: str
-    rows: list[Record]
+    rows: list[_Written]
     reason: dict[str, str] = {}
 
 
@@ -131,7 +144,13 @@ class History:
         """The round whose metric is best: highest, or lowest for a loss or an error (or as `lowest` says)."""
         low = any(w in metric for w in ("loss", "error", "perplexity")) if lowest is None else lowest
         self.series(metric)
-        rounds = [r for r in self.rounds() if isinstance(r.get(metric), float | int)]
+        rounds = [
+            r for r in self.rounds() if isinstance(v := r.get(metric), float | int) and not math.isnan(v)
+        ]
+        if not rounds:
+            raise NotFound(
+                "history.no-metric", f"no round has a number called `{metric}`", "see history.rounds()"
+            )
         return (min if low else max)(rounds, key=lambda r: float(r[metric]))
 
     def to_pandas(self) -> Any:
@@ -161,7 +180,9 @@ class History:
     def save(self, path: str | Path) -> None:
         """Write the rows as one JSON document; models go beside it, as `<path>.<name>.safetensors`."""
         path = Path(path)
-        document = _File("atoll.history/1", self.run, self.name, self.status, self.rows, self.reason)
+        document = _File(
+            "atoll.history/1", self.run, self.name, self.status, [_written(r) for r in self.rows], self.reason
+        )
         path.write_bytes(msgspec.json.encode(document))
         for name, arrays in self.models.items():
             arrays.save(path.with_name(f"{path.name}.{name}.safetensors"))
@@ -172,7 +193,7 @@ class History:
         path = Path(path)
         try:
             document = msgspec.json.decode(path.read_bytes(), type=_File)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise NotFound(
                 "history.malformed", f"{path} is no history: {error}", "write one with history.save()"
             ) from error
@@ -182,7 +203,7 @@ class History:
         }
         models = {n: Arrays.load(p) for n, p in beside.items()}
         return cls(
-            document.rows,
+            (_read(row) for row in document.rows),
             run=document.run,
             name=document.name,
             status=document.status,
@@ -192,6 +213,17 @@ class History:
 
     def _columns(self) -> dict[str, list[Any]]:
         return {column: [getattr(r, column) for r in self.rows] for column in COLUMNS}
+
+
+def _written(row: Record) -> _Written:
+    odd = isinstance(row.value, float) and not math.isfinite(row.value)
+    values = {**msgspec.structs.asdict(row), "value": (repr(row.value),) if odd else row.value}
+    return _Written(**values)
+
+
+def _read(row: _Written) -> Record:
+    value = float(row.value[0]) if isinstance(row.value, tuple) else row.value
+    return Record(row.run, row.round, row.node, row.phase, row.metric, value, row.time)
 
 
 def rows_of(run: str, events: Iterable[Event]) -> Iterator[Record]:
