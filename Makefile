@@ -16,7 +16,7 @@ SOURCE := pyproject.toml src/atoll/_version.py
 FAST   := tests --ignore=tests/cli --ignore=tests/kill --ignore=tests/templates
 CPUS   := $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); echo $$((n < 4 ? n : 4)))
 
-.PHONY: help demo test test-long check lint types floors dead deps fast bench lock format clean
+.PHONY: help system demo test test-long check lint types floors dead deps fast bench lock format clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,8 +58,14 @@ demo: $(VENV)/.demo ## an app from its template, run on real data (installs what
 	@echo; echo "the app is demo/my-app and the model demo/model.safetensors; now try:"; echo
 	@echo "    source $(BIN)/activate && cd demo/my-app && atoll run --nodes 50 --seed 7"
 
-test: $(VENV)/.dev lint types floors dead deps ## everything but what takes minutes (installs what it needs)
+test: $(VENV)/.dev system lint types floors dead deps ## everything but what takes minutes (installs what it needs)
 	@$(PYTEST) -n $(CPUS) --dist loadfile -m "not long"
+
+SYSTEM := dataset-fashion-mnist
+system:
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! dpkg -s $(SYSTEM) >/dev/null 2>&1; then \
+	  echo "installing $(SYSTEM)"; { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $(SYSTEM) >/dev/null 2>&1; } || \
+	  echo "could not install $(SYSTEM); the tests that need it are skipped"; fi
 
 # -- while working ------------------------------------------------------------------------------------------
 

@@ -81,6 +81,7 @@ WRONG = {
     'atoll.Update(weight="heavy")': "incompatible type",
     'atoll.simulate(client, server)': "incompatible type",
     'atoll.Arrays(w=1).digest = "x"': "read-only",
+    'atoll.ClientAp()': "has no attribute",
 }  # fmt: skip
 
 

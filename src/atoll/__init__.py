@@ -10,8 +10,6 @@ from atoll._version import __version__
 TYPE_CHECKING = False  # as typing has it, whose import costs more than all the rest
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from atoll import algorithms, data, numpy, torch
     from atoll.app import (
         Algorithm,
@@ -78,18 +76,20 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    from importlib import import_module
+if not TYPE_CHECKING:  # so that a type checker knows the names above and no others
 
-    if name in _HOME:
-        value = getattr(import_module(f"atoll.{_HOME[name]}"), name)
-    elif name in _FACES:
-        value = import_module(f"atoll.{name}")
-    else:
-        raise AttributeError(f"module 'atoll' has no attribute {name!r}")
-    globals()[name] = value
-    return value
+    def __getattr__(name: str) -> object:
+        from importlib import import_module
+
+        if name in _HOME:
+            value = getattr(import_module(f"atoll.{_HOME[name]}"), name)
+        elif name in _FACES:
+            value = import_module(f"atoll.{name}")
+        else:
+            raise AttributeError(f"module 'atoll' has no attribute {name!r}")
+        globals()[name] = value
+        return value
 
 
-def __dir__() -> list[str]:
-    return __all__
+    def __dir__() -> list[str]:
+        return __all__

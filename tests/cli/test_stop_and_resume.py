@@ -95,7 +95,7 @@ def test_a_finished_run_is_neither_resumed_nor_stopped(past):
 def test_resuming_after_a_change_of_the_code_says_so(shell, reading):
     assert shell("run", "--set", "mood=unwell").code == 1
     server = shell.folder / "tiny" / "server.py"
-    server.write_text(server.read_text().replace('"unwell"', '"mended"'))
+    server.write_text(server.read_text().replace('"unwell"', '"never this again"'))
     said = shell("resume", "@latest")
     assert said.code == 0
     assert "the app's code has changed" in said.err

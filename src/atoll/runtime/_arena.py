@@ -38,8 +38,9 @@ class Arena:
         if folder is None:
             parent = _MEMORY_DISK if os.access(_MEMORY_DISK, os.W_OK) else Path(tempfile.gettempdir())
             _sweep(parent)
-            folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
-            self._lock = FileLock(folder / "lock", what="a worker pool")
+            hidden = Path(tempfile.mkdtemp(prefix=f".{_PREFIX}", dir=parent))
+            self._lock = FileLock(hidden / "lock", what="a worker pool")
+            folder = hidden.rename(parent / hidden.name[1:])  # nobody sweeps it before it is locked
         self.folder = folder
 
     def put(self, payload: Mapping[str, Any], name: str) -> Parcel:
@@ -84,11 +85,7 @@ def discard(parcel: Parcel) -> None:
 def _sweep(parent: Path) -> None:
     for folder in parent.glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError):
-            if (
-                folder.stat().st_uid == os.getuid()
-                and (folder / "lock").exists()
-                and not is_locked(folder / "lock")
-            ):
+            if _mine(folder) and (folder / "lock").exists() and not is_locked(folder / "lock"):
                 shutil.rmtree(folder, ignore_errors=True)
 
 

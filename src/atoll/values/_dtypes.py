@@ -36,11 +36,6 @@ def dtype_of(code: str) -> np.dtype[Any]:
     return _PLAIN[name]
 
 
-def is_plain(dtype: np.dtype[Any]) -> bool:
-    """Whether numpy itself computes with this dtype."""
-    return dtype in _PLAIN_TYPES
-
-
 def portable(name: object, value: Any) -> np.ndarray[Any, np.dtype[Any]]:
     """A value as a contiguous little-endian array of a dtype that travels; no copy when it is one already."""
     array = value if type(value) is np.ndarray else np.asarray(value)
