@@ -91,7 +91,7 @@ def test_a_run_cut_off_goes_on_to_the_same_model(world: Any, cut: tuple[int, int
 
 def test_when_only_what_is_worth_it_is_saved_the_rest_of_the_open_round_is_trained_again(world: Any) -> None:
     undisturbed = world(clients([])).go(program())
-    run, before, after, found = cut_and_resumed(world, (2, 2), save="auto")
+    _, before, after, found = cut_and_resumed(world, (2, 2), save="auto")
     assert found.model == undisturbed.model
     assert {line[0] for line in after} == {"2", "3"}, "committed rounds are not trained again"
     assert set(before + after) == {f"{r} node-{n}" for r in (1, 2, 3) for n in range(4)}
