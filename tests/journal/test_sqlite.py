@@ -220,6 +220,18 @@ def test_an_entry_that_cannot_be_built_is_told_to_whoever_waits(tmp_path: Path, 
         journal.flush()
 
 
+def test_a_closed_journal_takes_nothing_and_may_be_closed_again(tmp_path: Path, make: Any) -> None:
+    journal = SqliteJournal(tmp_path)
+    run = journal.create(make.created()).id
+    journal.append(run, make.logged("durable"))
+    journal.close()
+    journal.close()
+    with pytest.raises(JournalError) as closed:
+        journal.append(run, make.logged("after"))
+    assert closed.value.code == "journal.closed"
+    assert [e.message for _, e in SqliteJournal(tmp_path).events(run, 1)] == ["durable"]
+
+
 def test_a_lot_that_waits_makes_the_next_wait_but_goes_through(tmp_path: Path, make: Any) -> None:
     journal = SqliteJournal(tmp_path)
     run = journal.create(make.created()).id

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -268,6 +269,31 @@ def test_what_a_client_is_told_does_not_depend_on_where_it_runs(world: World) ->
     )
     assert len({p["seed"] for p in first + second}) == 12, "every call has a seed of its own"
     assert len({tuple(p["draws"]) for p in first + second}) == 12
+
+
+# -- memory ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("nodes", "models"), [(16, 4), (60, 5)])
+def test_the_programs_memory_does_not_grow_with_the_number_of_nodes(
+    world: World, nodes: int, models: int
+) -> None:
+    model = Arrays(x=np.random.default_rng(0).normal(size=1 << 20).astype("f4"))
+
+    def main(fleet: Any, ctx: Any) -> Arrays:
+        loop = ctx.rounds(2, initial={"model": model})
+        for rnd in loop:
+            mean = Mean()
+            for reply in fleet.ask(Task("large", {"model": rnd.state["model"]})):
+                mean.add(reply)
+            rnd.commit({"model": mean.finish()})
+        return loop.state["model"]
+
+    tracemalloc.start()
+    world.runs(main, nodes=nodes)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < models * model.nbytes + (2 << 20)
 
 
 # -- state -------------------------------------------------------------------------------------------------

@@ -56,6 +56,7 @@ class SqliteJournal:
                 "journal.unusable", f"the journal in {self.home} can't be used: {error}", mend
             ) from error
         self._one_writer = threading.Lock()
+        self._closed = False
         self._writer: Writer | None = None
 
     def create(self, created: Created) -> Created:
@@ -136,13 +137,16 @@ class SqliteJournal:
                 watcher.wait(_LIVENESS)
 
     def close(self) -> None:
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
+        with self._one_writer:
+            writer, self._writer, self._closed = self._writer, None, True
+        if writer is not None:
+            writer.close()
         self._reader.close()
 
     def _begin_writing(self) -> Writer:
         with self._one_writer:
+            if self._closed:  # a client left behind at its deadline may still have something to say
+                raise JournalError("journal.closed", f"the journal in {self.home} is closed")
             if self._writer is None:
                 self._writer = Writer(self.home / "journal.db", self._files, notify=self._nudge)
             return self._writer
