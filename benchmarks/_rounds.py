@@ -9,7 +9,6 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from itertools import pairwise
 from typing import Any
 
 import atoll
@@ -21,17 +20,19 @@ class RoundEnds(Watch):  # type: ignore[misc]
 
     def __init__(self, between: Callable[[int], object] | None = None) -> None:
         self._between = between
-        self._since = 0.0
+        self._since, self._spent = 0.0, 0.0
         self.seconds: list[float] = []
+        self.cpu: list[float] = []  # of this process, all its threads
 
     def began(self, run: str, name: str, rounds_done: int) -> None:
-        self._since = time.perf_counter()
+        self._since, self._spent = time.perf_counter(), time.process_time()
 
     def committed(self, round: int, total: int, metrics: Mapping[str, object], seconds: float) -> None:
         self.seconds.append(time.perf_counter() - self._since)
+        self.cpu.append(time.process_time() - self._spent)
         if self._between is not None:
             self._between(round)
-        self._since = time.perf_counter()
+        self._since, self._spent = time.perf_counter(), time.process_time()
 
 
 def simulate(
@@ -41,24 +42,19 @@ def simulate(
     durable: bool,
     between: Callable[[int], object] | None = None,
     **how: Any,
-) -> list[float]:
-    """Gives the seconds of each round; the first has the start-up of the fleet in it. `durable` keeps the run on
+) -> RoundEnds:
+    """Times each round; the first has the start-up of the fleet in it. `durable` keeps the run on
     disk, as `atoll run` does; a run in memory keeps nothing. A failed reply raises: it is quick, and would flatter.
     """
     watch = _Strict(between)
     with tempfile.TemporaryDirectory(prefix="atoll-bench-") as home:
         atoll.simulate(server, client, home=home if durable else None, watch=watch, **how)
-    return watch.seconds
+    return watch
 
 
 def steady(rounds: Sequence[float], *, after: int = 1) -> float:
     """The median second of the rounds after the first few."""
     return statistics.median(rounds[after:] or rounds)
-
-
-def steps(ends: Sequence[float]) -> list[float]:
-    """The seconds between moments."""
-    return [later - earlier for earlier, later in pairwise(ends)]
 
 
 class _Strict(RoundEnds):

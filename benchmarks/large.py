@@ -82,7 +82,7 @@ def _one(options: Any, cohort: int, workers: int, durable: int) -> None:
     app = noop.server(options.megabytes * 250_000, arrays=10)
     rounds = simulate(
         app, noop.app, durable=bool(durable), workers=workers, nodes=cohort, rounds=options.rounds
-    )
+    ).seconds
     print(json.dumps({"steady": steady(rounds), "rounds": rounds}))
 
 
