@@ -6,55 +6,55 @@ Doesn't know what it means; it looks at names, shapes, dtypes and bits.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
 from atoll.app._task import TRAIN, Task, Update
-from atoll.values import Array, Arrays, Payload
+from atoll.values import Array, Arrays
 
+_SMALL = 1 << 12  # elements that are looked at one by one at once
 _STRIDE = 1 << 18  # elements looked at together
 _BLAS = (np.dtype(np.float32), np.dtype(np.float64))
 
 
 def objection(task: Task, update: Update) -> str | None:
     """Why this update can't be the answer to this task, in words; None when it can."""
-    if (
-        task.alike
-        and task.action == TRAIN
-        and not _holds_arrays(update.payload)
-        and _holds_arrays(task.payload)
-    ):
-        return "it returned no arrays to be folded"
+    returned = False
     for name, value in update.payload.items():
         if isinstance(value, Arrays):
-            asked = task.payload.get(name) if task.alike else None
-            wrong = asked.difference(value) if isinstance(asked, Arrays) else None
-            wrong = wrong or (_not_finite(value) if task.alike else None)
+            returned = True
+            wrong = _odd(task.payload.get(name), value) if task.alike else None
             if wrong:
                 return f"the returned `{name}` is not fit to be folded: {wrong}"
+    if (
+        task.alike
+        and not returned
+        and task.action == TRAIN
+        and any(isinstance(v, Arrays) for v in task.payload.values())
+    ):
+        return "it returned no arrays to be folded"
     return None
 
 
-def _holds_arrays(payload: Payload) -> bool:
-    return any(isinstance(v, Arrays) for v in payload.values())
-
-
-def _not_finite(arrays: Arrays) -> str | None:
-    for name, array in arrays.items():
-        if not (_finite_sum(array) or array.dtype.kind in "biu" or _finite(array)):
+def _odd(asked: Any, returned: Arrays) -> str | None:
+    wrong = asked.difference(returned) if isinstance(asked, Arrays) else None
+    if wrong:
+        return str(wrong)
+    for name, array in returned.items():
+        if array.dtype.kind not in "biu" and not _finite(array):
             return f"`{name}` holds NaN or infinite numbers"
     return None
 
 
-def _finite_sum(array: Array) -> bool:
-    """Whether the sum of squares is finite, and so every number; a quick yes, or don't know."""
-    if array.dtype not in _BLAS:
-        return False
-    flat = array.reshape(-1)
-    with np.errstate(all="ignore"):
-        return math.isfinite(flat.dot(flat))
-
-
 def _finite(array: Array) -> bool:
+    if array.size <= _SMALL:
+        return bool(np.isfinite(array).all())
     flat = array.reshape(-1)
+    if (
+        array.dtype in _BLAS
+    ):  # one pass: a NaN or an infinity shows in the sum of squares, and so does an overflow
+        with np.errstate(all="ignore"):
+            if math.isfinite(flat.dot(flat)):
+                return True
     return all(bool(np.isfinite(flat[at : at + _STRIDE]).all()) for at in range(0, flat.size, _STRIDE))
