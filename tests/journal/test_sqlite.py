@@ -275,6 +275,29 @@ def test_processes_that_write_at_once_get_names_of_their_own_and_lose_nothing(tm
         assert [e.message for _, e in journal.events(summary.id, 1)] == [str(i) for i in range(30)]
 
 
+OPENING = """
+import sys
+from atoll.journal import SqliteJournal
+for line in sys.stdin:
+    SqliteJournal(line.strip()).close()
+    print("opened", flush=True)
+"""
+
+
+def test_processes_that_open_a_new_journal_at_once_all_get_it(tmp_path: Path) -> None:
+    children = [process(OPENING) for _ in range(3)]
+    for number in range(30):
+        for child in children:
+            assert child.stdin
+            child.stdin.write(f"{tmp_path / str(number)}\n")
+            child.stdin.flush()
+        for child in children:
+            assert child.stdout
+            assert child.stdout.readline() == "opened\n"
+    for child in children:
+        child.communicate()
+
+
 def test_a_run_held_by_another_process_is_busy_until_that_is_killed(tmp_path: Path, make: Any) -> None:
     journal = SqliteJournal(tmp_path)
     run = journal.create(make.created()).id

@@ -5,8 +5,10 @@ Doesn't know what it guards.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from atoll.values import JournalError
@@ -48,8 +50,22 @@ def is_locked(path: Path) -> bool:
         os.close(descriptor)
 
 
+@contextlib.contextmanager
+def one_at_a_time(path: Path) -> Iterator[None]:
+    """Wait until no other process is in here."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        _wait(descriptor)
+        yield
+    finally:
+        os.close(descriptor)
+
+
 if sys.platform == "win32":
     import msvcrt
+
+    def _wait(descriptor: int) -> None:
+        msvcrt.locking(descriptor, msvcrt.LK_LOCK, 1)
 
     def _try(descriptor: int) -> bool:
         try:
@@ -60,6 +76,9 @@ if sys.platform == "win32":
 
 else:
     import fcntl
+
+    def _wait(descriptor: int) -> None:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
 
     def _try(descriptor: int) -> bool:
         try:

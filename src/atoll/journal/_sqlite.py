@@ -19,7 +19,7 @@ import msgspec
 from atoll.journal._events import Created, Event, Finished, decode, encode
 from atoll.journal._files import Files
 from atoll.journal._journal import Entry
-from atoll.journal._lock import FileLock, is_locked
+from atoll.journal._lock import FileLock, is_locked, one_at_a_time
 from atoll.journal._nudge import Watcher, nudge
 from atoll.journal._summary import INTERRUPTED, RUNNING, Summary, admitted, pick, project
 from atoll.journal._writer import Writer
@@ -48,8 +48,11 @@ class SqliteJournal:
         self.home = Path(home).expanduser()
         try:
             self.home.mkdir(parents=True, exist_ok=True)
-            self._reader = connect(self.home / "journal.db")
-            self._prepare()
+            with one_at_a_time(
+                self.home / "journal.lock"
+            ):  # SQLite itself does not wait to begin a write-ahead log
+                self._reader = connect(self.home / "journal.db")
+                self._prepare()
         except (OSError, sqlite3.Error) as error:
             mend = "set ATOLL_HOME to a folder that you can write to, on a disk with space"
             raise JournalError(
