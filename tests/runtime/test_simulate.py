@@ -138,3 +138,21 @@ def test_the_servers_lifespan_goes_around_main() -> None:
     assert lived[0::3] == ["begins", "begins"]
     assert lived[1][:3] == (7, "x", ["node-0", "node-1"])
     assert lived[1] == lived[4], "the server's random numbers are the run's"
+
+
+def test_a_lifespan_that_raises_is_told_even_when_calls_have_a_deadline() -> None:
+    client, server = atoll.ClientApp(), atoll.ServerApp()
+
+    @client.lifespan
+    def life(config):
+        raise OSError("no such camera")
+        yield
+
+    client.train(lambda model: None)
+
+    @server.main
+    def main(fleet, ctx):
+        list(fleet.ask(atoll.Task("train"), atoll.Schedule(deadline=30)))
+
+    with pytest.raises(OSError, match="no such camera"):
+        atoll.simulate(server, client, nodes=2)

@@ -44,6 +44,7 @@ class Asked:
         self._arrived: deque[int] = deque()
         self._open: set[int] = set()  # indices without an outcome
         self._begun = False
+        self._round = fleet.record.round
         self.accepted = 0
         self._failures: list[Failure] = []
 
@@ -100,9 +101,8 @@ class Asked:
         index = self._running.pop(outcome.id)
         node, action = self._cohort[index], self._tasks[self._cohort[index]].action
         if index not in self._open:  # cancelled meanwhile
-            self._record.fail(
-                self._ordinal, action, Failure(index, node, "late", "the round went on without this reply")
-            )
+            late = Failure(index, node, "late", "the round went on without this reply")
+            self._record.fail(self._ordinal, action, late, round=self._round)
             return
         self._open.discard(index)
         if isinstance(outcome, Broken):
@@ -130,7 +130,7 @@ class Asked:
                 "replies can be iterated once",
                 "keep them: replies = list(fleet.ask(...))",
             )
-        self._begun = True
+        self._begun, self._round = True, self._record.round
         self._open = set(range(len(self._cohort)))
         action = self._tasks[self._cohort[0]].action if self._cohort else ""
         self._replay(self._record.offer(self._ordinal, action, self._digest, self._cohort))
@@ -195,7 +195,7 @@ class Asked:
 
     def _digest(self) -> str:
         tasks = list(self._tasks.values())
-        if all(t is tasks[0] for t in tasks):
+        if len({id(t) for t in tasks}) <= 1:
             return tasks[0].digest() if tasks else ""
         joined = "\n".join(f"{node} {task.digest()}" for node, task in self._tasks.items())
         return f"sha256:{hashlib.sha256(joined.encode()).hexdigest()}"

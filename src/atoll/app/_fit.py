@@ -72,6 +72,7 @@ def fit(
     schedule = schedule or Schedule()
     model = initial if isinstance(initial, Arrays) else Arrays(initial)
     loop = fleet.rounds(rounds, initial=algorithm.begin(model))
+    del initial, model  # or the first model would be held for the whole run
     for rnd in loop:
         if stop is not None and loop.metrics and stop(loop.metrics):
             break

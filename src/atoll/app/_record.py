@@ -36,7 +36,7 @@ from atoll.journal import (
 )
 from atoll.values import Arrays, Metrics, NotFound, Scalar, as_text, derive_seed, pack, unpack
 
-SAVING_COST = 4  # a reply is saved when making it took this many times as long as saving it
+SAVING_COST = 8  # a reply is saved when making it took this many times as long as saving it
 _FIXED, _BYTES_PER_SECOND = 1e-3, 250e6  # what saving costs: a sync, and a slow disk's speed
 
 
@@ -182,10 +182,11 @@ class Record:
             self._rows.append(Row(*row))
         self.watch.replied(round, reply)
 
-    def fail(self, ordinal: int, action: str, failure: Failure) -> None:
-        """A reply does not count."""
-        self._append(_failed(self.round, ordinal, action, failure))
-        self.watch.failed(self.round, failure)
+    def fail(self, ordinal: int, action: str, failure: Failure, *, round: int | None = None) -> None:
+        """A reply does not count. A late one names the round in which it was asked for."""
+        asked = self.round if round is None else round
+        self._append(_failed(asked, ordinal, action, failure))
+        self.watch.failed(asked, failure)
 
     def commit(
         self,

@@ -9,6 +9,7 @@ import random
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 
 import numpy as np
 
@@ -18,8 +19,18 @@ def seed_everything(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed & 0xFFFFFFFF)
     torch = sys.modules.get("torch")
-    if torch is not None:
+    if torch is None:
+        return
+    if _has_devices():
         torch.manual_seed(seed)
+    else:  # which formats the whole stack for each kind of device that may still come, a millisecond each time
+        torch.default_generator.manual_seed(seed)
+
+
+@cache
+def _has_devices() -> bool:
+    torch = sys.modules["torch"]
+    return bool(torch.cuda.is_available() or torch.xpu.is_available() or torch.backends.mps.is_available())
 
 
 @contextmanager

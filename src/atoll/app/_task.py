@@ -67,10 +67,10 @@ class Update:
         weight: float = 1.0,
         metrics: Mapping[str, object] | None = None,
     ) -> None:
-        self.payload: Payload = _payload(arrays)
-        self.weight = _weight(weight)
+        self.payload: Payload = {} if arrays is None else _payload(arrays)
+        self.weight = weight if type(weight) is float and 0 <= weight < math.inf else _weight(weight)
         self.metrics = (
-            metrics if isinstance(metrics, Metrics) else Metrics(metrics) if metrics else _NO_METRICS
+            _NO_METRICS if not metrics else metrics if isinstance(metrics, Metrics) else Metrics(metrics)
         )
 
     def __repr__(self) -> str:
@@ -85,10 +85,8 @@ def settled(payload: Payload) -> Payload:
     return payload
 
 
-def _payload(arrays: Arrays | Mapping[str, Any] | None) -> dict[str, Any]:
-    if arrays is None:
-        return {}
-    if isinstance(arrays, Arrays):
+def _payload(arrays: Arrays | Mapping[str, Any]) -> dict[str, Any]:
+    if type(arrays) is Arrays:
         return {MODEL: arrays}
     if not isinstance(arrays, Mapping):
         raise AtollError(

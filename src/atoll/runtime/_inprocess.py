@@ -72,26 +72,32 @@ class _Side:
 
     def __init__(self, app: ClientApp, bench: Callable[[], Bench]) -> None:
         self._calls: queue.SimpleQueue[Call | None] = queue.SimpleQueue()
-        self._outcomes: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
+        self._outcomes: queue.SimpleQueue[Outcome | BaseException] = queue.SimpleQueue()
         threading.Thread(target=self._work, args=(app, bench), name="atoll-client", daemon=True).start()
 
     def perform(self, call: Call, seconds: float) -> Outcome | None:
-        """The outcome, or None when it takes longer than that."""
+        """The outcome, or None when it takes longer than that. Raises what the app's lifespan raised."""
         self._calls.put(call)
         try:
-            return self._outcomes.get(timeout=seconds)
+            outcome = self._outcomes.get(timeout=seconds)
         except queue.Empty:
             self._calls.put(None)  # should it ever come back, it ends
             return None
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return outcome
 
     def end(self) -> None:
         self._calls.put(None)
 
     def _work(self, app: ClientApp, make_bench: Callable[[], Bench]) -> None:
-        bench = make_bench()
-        with app.alive(bench):
-            while (call := self._calls.get()) is not None:
-                self._outcomes.put(_kept(perform(app, bench, call)))
+        try:
+            bench = make_bench()
+            with app.alive(bench):
+                while (call := self._calls.get()) is not None:
+                    self._outcomes.put(_kept(perform(app, bench, call)))
+        except BaseException as error:  # for the program's thread to raise
+            self._outcomes.put(error)
 
 
 def _kept(outcome: Outcome) -> Outcome:

@@ -21,7 +21,7 @@ def _names() -> list[str]:
     path = os.path.join(home(), "journal.db")
     if not os.path.exists(path):
         return []
-    import sqlite3
+    import _sqlite3 as sqlite3  # what sqlite3 wraps, at half the time: a shell waits for this
 
     try:
         database = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=1)
