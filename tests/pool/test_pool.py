@@ -131,3 +131,40 @@ def test_a_parcel_is_opened_without_a_copy_and_freed_with_its_views() -> None:
     assert not Path(parcel.path).exists()
     assert payload["model"]["w"].sum() == 50_000
     arena.close()
+
+
+def test_replies_that_are_kept_are_never_written_over() -> None:
+    server = atoll.ServerApp()
+
+    @server.main
+    def main(fleet, ctx):
+        def asked(start):
+            model = atoll.Arrays(w=pool_app.np.full(50_000, start, pool_app.np.float32))
+            return list(fleet.ask(atoll.Task("train", {"model": model})))
+
+        kept = asked(0.0)
+        first = [reply.arrays["w"].copy() for reply in kept]
+        only = kept[3].arrays["w"]  # the array alone holds on to its pages
+        for start in range(3):
+            asked(float(start))  # these are let go, and their files are written over
+        assert all((reply.arrays["w"] == was).all() for reply, was in zip(kept, first, strict=True))
+        del kept
+        for start in range(3):
+            asked(float(start))
+        assert (only == first[3]).all()
+
+    atoll.simulate(server, pool_app.client, nodes=6, workers=2, watch=Seen())
+
+
+def test_a_file_is_written_over_once_its_views_are_gone_and_not_before() -> None:
+    arena = Arena()
+    parcel = arena.put({"model": atoll.Arrays(w=pool_app.np.ones(50_000))}, "one")
+    payload = arena.take(parcel)
+    assert arena.lend() == ""
+    del payload
+    spare = arena.lend()
+    assert spare == parcel.path
+    again = arena.put({"model": atoll.Arrays(w=pool_app.np.zeros(20_000))}, "two", over=spare)
+    assert again.path == spare
+    assert arena.take(again)["model"]["w"].shape == (20_000,)
+    arena.close()

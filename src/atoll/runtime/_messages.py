@@ -57,6 +57,7 @@ class Do(_Message, frozen=True):
     ordinal: int
     seed: int
     state: Parcel
+    over: str = ""  # a file that the reply may be written over
 
 
 class Bye(_Message, frozen=True):

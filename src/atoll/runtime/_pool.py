@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from atoll.app import Broken, Call, Done, Outcome, Record, Update
 from atoll.data import Partition
-from atoll.runtime._arena import Arena, opened
+from atoll.runtime._arena import Arena, Parcel
 from atoll.runtime._messages import VERSION, FromWorker, Hello, Line, Ready, Result, Unfit
 from atoll.runtime._process import Process
 from atoll.runtime._seat import Seat, Tasks
@@ -150,18 +150,18 @@ class Pool:
         return []
 
     def _outcome(self, seat: Seat, message: Any) -> Outcome:
-        call = seat.finish()
+        call = seat.finish(message.payload if isinstance(message, Result) else Parcel())
         self._deaths.pop(call.id, None)
         if not isinstance(message, Result):
             return Broken(message.id, message.kind, message.message, message.traceback)
         self._typical += 0.2 * (message.seconds - self._typical)
         update = Update(weight=message.weight, metrics=Metrics(message.metrics))
-        update.payload = opened(message.payload, once=True)
+        update.payload = self._arena.take(message.payload)
         return Done(
             message.id,
             update,
             message.seconds,
-            None if message.state is None else opened(message.state, once=True),
+            None if message.state is None else self._arena.take(message.state),
         )
 
     def _replace(self, seat: Seat) -> list[Outcome]:

@@ -25,6 +25,7 @@ class Seat:
         self._tasks = tasks
         self._known: OrderedDict[int, Task] = OrderedDict()
         self.calls: deque[Call] = deque()
+        self._lent: dict[int, str] = {}  # to the call of that id
         self.ends: float | None = None
         self.sit(process)
 
@@ -43,13 +44,18 @@ class Seat:
             if call.state
             else Parcel()
         )
-        messages.append(Do(call.id, key, call.node, call.round, call.ordinal, call.seed, state))
+        over = self._lent[call.id] = self._tasks.arena.lend()
+        messages.append(Do(call.id, key, call.node, call.round, call.ordinal, call.seed, state, over))
         self.process.send(*messages)
         if len(self.calls) == 1:
             self._begin(call)
 
-    def finish(self) -> Call:
+    def finish(self, reply: Parcel) -> Call:
+        """The first call is done; a file that was lent for its reply and not used is spare again."""
         call = self.calls.popleft()
+        lent = self._lent.pop(call.id)
+        if lent and lent != reply.path:
+            self._tasks.arena.spare(lent)
         self.ends = None
         if self.calls:
             self._begin(self.calls[0])
@@ -59,6 +65,9 @@ class Seat:
         """The worker is gone; the calls that it had."""
         calls = list(self.calls)
         self.calls.clear()
+        for lent in self._lent.values():
+            discard(Parcel(path=lent))
+        self._lent.clear()
         self.ends = None
         for task in self._known.values():
             self._tasks.let_go(task)
@@ -85,7 +94,7 @@ class Tasks:
     """The parcels of tasks that some worker knows: each is packed once."""
 
     def __init__(self, arena: Arena) -> None:
-        self._arena = arena
+        self.arena = arena
         self._parcels: dict[int, tuple[Parcel, int]] = {}
         self._made = 0
 
@@ -93,7 +102,7 @@ class Tasks:
         parcel, users = self._parcels.get(id(task), (None, 0))
         if parcel is None:
             self._made += 1
-            parcel = self._arena.put(task.payload, f"task-{self._made}")
+            parcel = self.arena.put(task.payload, f"task-{self._made}")
         self._parcels[id(task)] = (parcel, users + 1)
         return parcel
 
@@ -105,4 +114,4 @@ class Tasks:
             discard(parcel)
 
     def parcel(self, payload: Mapping[str, Any], name: str) -> Parcel:
-        return self._arena.put(payload, name)
+        return self.arena.put(payload, name)

@@ -92,11 +92,11 @@ class _Worker:
         if not isinstance(outcome, Done):
             return Trouble(do.id, outcome.kind, outcome.message, outcome.traceback)
         update = outcome.update
-        return Result(do.id, update.weight, update.metrics.plain(), outcome.seconds, self._parcel(update.payload, f"reply-{do.id}"),
+        return Result(do.id, update.weight, update.metrics.plain(), outcome.seconds, self._parcel(update.payload, f"reply-{do.id}", do.over),
                       None if outcome.state is None else self._parcel(outcome.state, f"state-{do.id}"))  # fmt: skip
 
-    def _parcel(self, payload: Any, name: str) -> Parcel:
-        return self._arena.put(payload, f"{name}-{os.getpid()}") if payload else Parcel()
+    def _parcel(self, payload: Any, name: str, over: str = "") -> Parcel:
+        return self._arena.put(payload, f"{name}-{os.getpid()}", over=over) if payload else Parcel()
 
     def _log(self, level: str, message: str, round: int, node: str) -> None:
         send(self._outbox, Line(level, message, round, node))

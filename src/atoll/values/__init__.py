@@ -22,7 +22,15 @@ from atoll.values._ids import derive_seed, new_run_id, seeds_below
 from atoll.values._metrics import Metrics, Scalar
 from atoll.values._names import as_text, nearest, suggestion
 from atoll.values._payload import Payload, checked, fresh, pack, unpack, unpack_buffer
-from atoll.values._safetensors import from_buffer, map_file, parts, sync_folder, to_bytes, write_file
+from atoll.values._safetensors import (
+    from_buffer,
+    map_file,
+    parts,
+    sync_folder,
+    to_bytes,
+    write_all,
+    write_file,
+)
 
 __all__ = [
     "BLOCK",
@@ -61,5 +69,6 @@ __all__ = [
     "to_bytes",
     "unpack",
     "unpack_buffer",
+    "write_all",
     "write_file",
 ]

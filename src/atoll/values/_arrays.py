@@ -128,6 +128,11 @@ class Arrays(Mapping[str, Array]):
                 return f"`{name}` has dtype {b.dtype}, not {a.dtype}"
         return None
 
+    @property
+    def owner(self) -> object:
+        """What holds the memory of arrays that are views of one buffer, a mapped file for example; None otherwise."""
+        return self._owner
+
     # -- new ones from old ---------------------------------------------------------------------------------
 
     def map(self, function: Callable[..., Any], *others: Arrays) -> Arrays:

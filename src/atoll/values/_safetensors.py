@@ -96,7 +96,7 @@ def write_file(path: Path, arrays: Arrays, *, durable: bool = True) -> None:
     try:
         with open(beside, "wb", buffering=0) as file:
             for part in parts(arrays.layout, arrays):
-                _write_all(file.fileno(), part)
+                write_all(file.fileno(), part)
             if durable:
                 os.fsync(file.fileno())
         os.replace(beside, path)
@@ -107,7 +107,8 @@ def write_file(path: Path, arrays: Arrays, *, durable: bool = True) -> None:
         sync_folder(path.parent)
 
 
-def _write_all(descriptor: int, part: bytes | memoryview) -> None:
+def write_all(descriptor: int, part: bytes | memoryview) -> None:
+    """Write every byte, some megabytes at a time."""
     view = memoryview(part)
     while view.nbytes:
         view = view[os.write(descriptor, view[:_CHUNK]) :]
