@@ -13,6 +13,7 @@ from typing import Any
 
 from atoll.app._executor import Done
 from atoll.app._keeping import Keeping
+from atoll.app._saving import accepted, failed, nbytes, worth_saving
 from atoll.app._seeding import seed_everything
 from atoll.app._task import Failure, Reply
 from atoll.app._watch import Watch
@@ -35,9 +36,6 @@ from atoll.journal import (
     Started,
 )
 from atoll.values import Arrays, Metrics, NotFound, Scalar, as_text, derive_seed, pack, unpack
-
-SAVING_COST = 8  # a reply is saved when making it took this many times as long as saving it
-_FIXED, _BYTES_PER_SECOND = 1e-3, 250e6  # what saving costs: a sync, and a slow disk's speed
 
 
 @dataclass(slots=True)
@@ -165,9 +163,9 @@ class Record:
             self._changed.add(reply.node)
         round, payload = self.round, done.update.payload
         outside = round <= PROLOGUE  # no commit will hold its row
-        if self.journal.durable and (outside or self._always or _worth_saving(done.seconds, payload)):
+        if self.journal.durable and (outside or self._always or worth_saving(done.seconds, payload)):
             self._append(
-                self._building(_accepted(round, ordinal, reply, payload, done.state)), _nbytes(payload)
+                self._building(accepted(round, ordinal, reply, payload, done.state)), nbytes(payload)
             )
         else:
             row = (
@@ -185,7 +183,7 @@ class Record:
     def fail(self, ordinal: int, action: str, failure: Failure, *, round: int | None = None) -> None:
         """A reply does not count. A late one names the round in which it was asked for."""
         asked = self.round if round is None else round
-        self._append(_failed(asked, ordinal, action, failure))
+        self._append(failed(asked, ordinal, action, failure))
         self.watch.failed(asked, failure)
 
     def commit(
@@ -319,35 +317,3 @@ def stored_reply(record: Record, event: Accepted) -> Reply:
 
     return Reply(event.index, event.node, event.action, weight=event.weight, metrics=Metrics(event.metrics),
                  seconds=event.seconds, staleness=event.staleness, load=load)  # fmt: skip
-
-
-def _accepted(
-    round: int, ordinal: int, reply: Reply, payload: Mapping[str, Any], state: Mapping[str, Any] | None
-) -> Callable[[Shelf], Event]:
-    at = time.time()
-    metrics = reply.metrics.plain()  # not the reply itself, which may be let go by then
-    fields = (reply.index, reply.node, reply.action, reply.weight, reply.seconds, reply.staleness)
-
-    def build(shelf: Shelf) -> Event:
-        index, node, action, weight, seconds, stale = fields
-        kept = shelf.put("state", pack(state)) if state is not None else ""
-        return Accepted(time=at, round=round, ordinal=ordinal, index=index, node=node, action=action, weight=weight,
-                        metrics=metrics, seconds=seconds, payload=shelf.put("reply", pack(payload)), state=kept,
-                        staleness=stale)  # fmt: skip
-
-    return build
-
-
-def _failed(round: int, ordinal: int, action: str, failure: Failure) -> Failed:
-    return Failed(time=time.time(), round=round, ordinal=ordinal, index=failure.index, node=failure.node, action=action,
-                  failure=failure.kind, message=failure.message[:4000], traceback=failure.traceback[:20_000])  # fmt: skip
-
-
-def _worth_saving(seconds: float, payload: Mapping[str, Any]) -> bool:
-    return seconds >= SAVING_COST * _FIXED and seconds >= SAVING_COST * (
-        _FIXED + _nbytes(payload) / _BYTES_PER_SECOND
-    )
-
-
-def _nbytes(payload: Mapping[str, Any]) -> int:
-    return sum(v.nbytes for v in payload.values() if isinstance(v, Arrays))
