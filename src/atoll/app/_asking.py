@@ -33,9 +33,11 @@ class Asked:
         schedule: Schedule,
         ordinal: int,
         available: int,
+        *,
+        same: Task | None = None,
     ) -> None:
         self._fleet, self._record, self._schedule, self._ordinal = fleet, fleet.record, schedule, ordinal
-        self._tasks = tasks
+        self._tasks, self._same = tasks, same
         self._cohort = list(tasks)
         self._enough = schedule.enough(len(self._cohort), available)
         self._waiting: deque[int] = deque()  # indices not handed out yet
@@ -194,8 +196,7 @@ class Asked:
         raise error
 
     def _digest(self) -> str:
-        tasks = list(self._tasks.values())
-        if len({id(t) for t in tasks}) <= 1:
-            return tasks[0].digest() if tasks else ""
+        if self._same is not None:
+            return self._same.digest()
         joined = "\n".join(f"{node} {task.digest()}" for node, task in self._tasks.items())
         return f"sha256:{hashlib.sha256(joined.encode()).hexdigest()}"

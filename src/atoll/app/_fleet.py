@@ -106,7 +106,7 @@ class ExecutorFleet:
         ordinal = self._record.next_ordinal()
         if isinstance(task, Task):
             cohort = schedule.cohort(self._nodes, self._seed, self._record.round, ordinal)
-            return Asked(self, dict.fromkeys(cohort, task), schedule, ordinal, len(self._nodes))
+            return Asked(self, dict.fromkeys(cohort, task), schedule, ordinal, len(self._nodes), same=task)
         whole = replace(schedule, fraction=None, count=None, over=0.0)  # naming them was the selection
         return Asked(self, self._named(task, schedule), whole, ordinal, len(task))
 

@@ -5,6 +5,8 @@ Doesn't know which event names them.
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Collection
 from pathlib import Path
 
@@ -22,6 +24,7 @@ class Files:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._prefix = f"{folder}{os.sep}"
 
     def write(self, kind: str, arrays: Arrays) -> tuple[str, bytes | None]:
         """Keep arrays; return their key, and their bytes when the database is to hold them."""
@@ -48,7 +51,8 @@ class Files:
 
     def drop(self, key: str) -> None:
         """Forget a file; one that is not there is forgotten already."""
-        self._path(key).unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(f"{self._prefix}{key}.safetensors")
 
     def keep_only(self, keys: Collection[str]) -> None:
         """Forget every file but these, and what a crash left half written."""

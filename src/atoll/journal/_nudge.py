@@ -12,11 +12,13 @@ from pathlib import Path
 from types import TracebackType
 
 
-def nudge(folder: Path) -> None:
+def nudge(folder: str | Path) -> None:
     """Wake everybody who follows the run whose watchers register in this folder."""
     try:
         ports = os.listdir(folder)
     except FileNotFoundError:
+        return
+    if not ports:
         return
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         for port in ports:

@@ -202,7 +202,7 @@ class SqliteJournal:
         return Files(self._folder(run))
 
     def _nudge(self, run: str) -> None:
-        nudge(self._folder(run) / "watch")
+        nudge(f"{self.home}/runs/{run}/watch")
 
 
 def _decoded(run: str, number: int, body: bytes) -> Event:

@@ -49,6 +49,7 @@ class Writer:
         self._failure: Exception | None = None
         self._closing = False
         self._numbers: dict[str, int] = {}
+        self._rooms: dict[str, Files] = {}
         self._summaries: dict[str, Summary | None] = {}
         self._thread = threading.Thread(target=self._work, name="atoll-journal", daemon=True)
         self._thread.start()
@@ -120,7 +121,7 @@ class Writer:
         built: list[tuple[str, Event]] = []
         shelves: dict[str, _Shelf] = {}
         for run, entry, _ in group:  # large arrays are written before the database is locked
-            shelf = shelves.setdefault(run, _Shelf(self._files(run)))
+            shelf = shelves.get(run) or shelves.setdefault(run, _Shelf(self._room(run)))
             built.append((run, entry(shelf) if callable(entry) else entry))
         database.execute("BEGIN IMMEDIATE")
         for run, shelf in shelves.items():
@@ -141,6 +142,11 @@ class Writer:
             shelf.sweep()
             failpoint(_AFTER_DROP)
             self._notify(run)
+
+    def _room(self, run: str) -> Files:
+        if run not in self._rooms:
+            self._rooms[run] = self._files(run)
+        return self._rooms[run]
 
     def _number(self, database: sqlite3.Connection, run: str) -> int:
         if run not in self._numbers:
