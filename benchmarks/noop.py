@@ -39,11 +39,9 @@ def main() -> None:
             found[kind].append(_run(*kind, options))
     peer += [] if options.no_peer else [_flower(options)]
     flower = max((p["clients_per_second_steady"] for p in peer), default=None)  # its better run
+    alone = _alone(options.floats)
     for (workers, durable), runs in found.items():
-        _add(report, workers, durable, runs, options.clients, flower)
-    report.add(
-        "the client function alone", _alone(options.floats) * 1e6, "us", note="part of the times above"
-    )
+        _add(report, workers, durable, runs, options.clients, flower, alone)
     report.details = {"setting": vars(options), "flwr": peer}
     report.show(as_json=options.json)
 
@@ -56,7 +54,13 @@ def _run(workers: int, durable: bool, options: Any) -> RoundEnds:
 
 
 def _add(
-    report: Report, workers: int, durable: bool, runs: list[RoundEnds], clients: int, flower: float | None
+    report: Report,
+    workers: int,
+    durable: bool,
+    runs: list[RoundEnds],
+    clients: int,
+    flower: float | None,
+    alone: float,
 ) -> None:
     """The rounds of all runs in steady state: without the first of each, which starts the fleet."""
     wall = [seconds / clients for run in runs for seconds in run.seconds[1:]]
@@ -69,8 +73,8 @@ def _add(
         at_least=20 if workers else 100,
     )  # fmt: skip
     note = f"least {least * 1e6:.1f} us; CPU of the program's process {spent * 1e6:.1f} us"
-    bound: dict[str, Any] = {} if workers else {"at_most": 50, "by": "value"}
-    report.add(f"{name}: a client", middle * 1e6, "us", note=note, **bound)
+    bound: dict[str, Any] = {} if workers else {"at_most": 50, "by": "difference"}
+    report.add(f"{name}: a client", middle * 1e6, "us", "its function alone", alone * 1e6, note=note, **bound)
 
 
 def _alone(floats: int) -> float:
