@@ -29,10 +29,20 @@ def moments(salt: str) -> random.Random:
 def test_a_run_killed_at_random_moments_ends_with_the_same_model(
     number: int, tmp_path: Path, undisturbed: History
 ) -> None:
-    chance, killed, attempt = moments(f"always {number}"), 0, 0
-    while killed < KILLS:
-        ordeal = Ordeal(tmp_path / f"run-{attempt}")
-        while killed < KILLS and ordeal.kill_after(chance.randint(1, 3), chance.uniform(0, 4e-3)):
+    kill_again_and_again(KILLS, moments(f"always {number}"), tmp_path, undisturbed)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+def test_hundreds_of_kills_change_nothing_either(tmp_path: Path, undisturbed: History) -> None:
+    kill_again_and_again(300, moments("long"), tmp_path, undisturbed)
+
+
+def kill_again_and_again(kills: int, chance: random.Random, folder: Path, undisturbed: History) -> None:
+    killed, attempt = 0, 0
+    while killed < kills:
+        ordeal = Ordeal(folder / f"run-{attempt}")
+        while killed < kills and ordeal.kill_after(chance.randint(1, 3), chance.uniform(0, 4e-3)):
             killed += 1
             if ordeal.ended():
                 break
