@@ -13,23 +13,22 @@ from pathlib import Path
 
 from atoll.values import JournalError
 
-_TRIES = (
-    100  # looking whether somebody holds it (`is_locked`) takes it for a moment: not to be taken for a holder
-)
-
 
 class FileLock:
     """An exclusive lock on a file."""
 
     def __init__(self, path: Path, *, what: str) -> None:
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        if not any(_try(self._descriptor) for _ in range(_TRIES)):
-            os.close(self._descriptor)
-            raise JournalError(
-                "run.busy",
-                f"{what} is being run by another process",
-                "wait for it, or end it with `atoll stop`",
-            )
+        while not _taken(
+            self._descriptor
+        ):  # by this process; somebody who only looks is in the way for a moment
+            if _held(self._descriptor):
+                os.close(self._descriptor)
+                raise JournalError(
+                    "run.busy",
+                    f"{what} is being run by another process",
+                    "wait for it, or end it with `atoll stop`",
+                )
 
     def release(self) -> None:
         """Let go; a second call does nothing."""
@@ -45,7 +44,7 @@ def is_locked(path: Path) -> bool:
     except FileNotFoundError:
         return False
     try:
-        return not _try(descriptor)
+        return _held(descriptor)
     finally:
         os.close(descriptor)
 
@@ -67,12 +66,19 @@ if sys.platform == "win32":
     def _wait(descriptor: int) -> None:
         msvcrt.locking(descriptor, msvcrt.LK_LOCK, 1)
 
-    def _try(descriptor: int) -> bool:
+    def _taken(descriptor: int) -> bool:
         try:
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
         except OSError:
             return False
         return True
+
+    def _held(descriptor: int) -> bool:
+        """Windows has no shared locks, so looking takes the lock: what is found taken a hundred times is held."""
+        if not any(_taken(descriptor) for _ in range(100)):
+            return True
+        msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
+        return False
 
 else:
     import fcntl
@@ -80,10 +86,19 @@ else:
     def _wait(descriptor: int) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
 
-    def _try(descriptor: int) -> bool:
+    def _taken(descriptor: int) -> bool:
+        return _flocked(descriptor, fcntl.LOCK_EX)
+
+    def _held(descriptor: int) -> bool:
+        """Looking takes a shared lock for a moment: it hinders no other look, and only a holder hinders it."""
+        if not _flocked(descriptor, fcntl.LOCK_SH):
+            return True
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+        return False
+
+    def _flocked(descriptor: int, kind: int) -> bool:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.sched_yield() if hasattr(os, "sched_yield") else None
+            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
             return False
         return True
