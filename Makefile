@@ -13,10 +13,10 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet install
 PYTEST := $(BIN)/python -m pytest
 SOURCE := pyproject.toml src/atoll/_version.py
-FAST   := tests --ignore=tests/cli --ignore=tests/kill --ignore=tests/templates
+FAST   := tests --ignore=tests/chaos --ignore=tests/federation --ignore=tests/cli --ignore=tests/kill --ignore=tests/templates
 CPUS   := $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); echo $$((n < 4 ? n : 4)))
 
-.PHONY: help system demo test test-long check lint types floors dead deps fast bench lock format clean
+.PHONY: help system demo test test-long chaos check lint types floors dead deps fast bench lock format clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,7 +59,7 @@ demo: $(VENV)/.demo ## an app from its template, run on real data (installs what
 	@echo "    source $(BIN)/activate && cd demo/my-app && atoll run --nodes 50 --seed 7"
 
 test: $(VENV)/.dev system lint types floors dead deps ## everything but what takes minutes (installs what it needs)
-	@$(PYTEST) -n $(CPUS) --dist loadfile -m "not long"
+	@$(PYTEST) -n $(CPUS) --dist loadfile -m "not long and not chaos"
 
 SYSTEM := dataset-fashion-mnist
 system:
@@ -74,8 +74,11 @@ check: $(VENV)/.dev lint types floors dead deps fast ## in about a minute: linte
 test-long: $(VENV)/.dev ## the tests that take minutes
 	@$(PYTEST) -m long --timeout 3600
 
+chaos: $(VENV)/.dev ## the long ordeals of a deployed federation; SEED=N repeats one
+	@$(PYTEST) -s -m chaos --timeout 7200 tests/chaos
+
 fast: $(VENV)/.dev
-	@$(PYTEST) -n $(CPUS) --dist loadfile -m "not long" $(FAST)
+	@$(PYTEST) -n $(CPUS) --dist loadfile -m "not long and not chaos" $(FAST)
 
 lint: $(VENV)/.dev
 	@$(BIN)/ruff check --quiet
