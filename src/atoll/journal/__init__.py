@@ -22,12 +22,12 @@ from atoll.journal._events import (
     Row,
     Started,
 )
-from atoll.journal._failpoints import FAILPOINTS, failpoint, register
 from atoll.journal._history import History, failures_of, final_model
 from atoll.journal._journal import Entry, Hold, Journal, Shelf
 from atoll.journal._lock import FileLock, is_locked
 from atoll.journal._memory import MemoryJournal
 from atoll.journal._summary import FAILED, FINISHED, INTERRUPTED, RUNNING, STOPPED, Summary
+from atoll.values import FAILPOINTS, failpoint, register
 
 if TYPE_CHECKING:
     from atoll.journal._sqlite import SqliteJournal

@@ -10,8 +10,17 @@ import os
 from collections.abc import Collection
 from pathlib import Path
 
-from atoll.journal._failpoints import failpoint, register
-from atoll.values import Arrays, ArraysError, NotFound, from_buffer, map_file, to_bytes, write_file
+from atoll.values import (
+    Arrays,
+    ArraysError,
+    NotFound,
+    failpoint,
+    from_buffer,
+    map_file,
+    register,
+    to_bytes,
+    write_file,
+)
 
 INLINE = 64 << 10  # bytes; larger ones are files
 

@@ -15,11 +15,10 @@ from typing import NamedTuple
 import msgspec
 
 from atoll.journal._events import Event, encode
-from atoll.journal._failpoints import failpoint, register
 from atoll.journal._files import Files
 from atoll.journal._journal import Entry
 from atoll.journal._summary import Summary, project
-from atoll.values import Arrays, AtollError, JournalError
+from atoll.values import Arrays, AtollError, JournalError, failpoint, register
 
 ROOM = 64 << 20  # bytes that may wait to be written
 GROUP = 512  # entries in one transaction

@@ -51,6 +51,18 @@ class JournalError(AtollError):
     """The journal can't be read or written."""
 
 
+class StoreError(AtollError):
+    """An object can't be kept, or not read as it was kept."""
+
+
+class ObjectDamaged(StoreError):
+    """An object's bytes are not those that its digest names; it was put aside."""
+
+
+class DiskFull(StoreError):
+    """There is no room for what was to be written; nothing half done is left under its name."""
+
+
 class RunError(AtollError):
     """A run can't go on; what it had committed is kept."""
 
