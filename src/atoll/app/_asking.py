@@ -120,7 +120,8 @@ class Asked:
             weight=update.weight,
             metrics=update.metrics,
             seconds=outcome.seconds,
-            payload=update.payload,
+            payload=update.payload if outcome.load is None else None,
+            load=outcome.load,
         )
         self._record.accept(self._ordinal, reply, outcome)
         self._take(reply)
@@ -167,6 +168,7 @@ class Asked:
                 node,
                 self._tasks[node],
                 ordinal=self._ordinal,
+                index=index,
                 place=0,
                 deadline=self._schedule.deadline,
             )
@@ -196,7 +198,8 @@ class Asked:
         raise error
 
     def _digest(self) -> str:
+        digest = self._fleet.digest
         if self._same is not None:
-            return self._same.digest()
-        joined = "\n".join(f"{node} {task.digest()}" for node, task in self._tasks.items())
+            return digest(self._same)
+        joined = "\n".join(f"{node} {digest(task)}" for node, task in self._tasks.items())
         return f"sha256:{hashlib.sha256(joined.encode()).hexdigest()}"

@@ -5,16 +5,17 @@ Doesn't know of rounds, schedules or journals; whoever drives it doesn't know of
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol, TypeAlias
 
 import msgspec
 
 from atoll.app._task import Task, Update
+from atoll.values import Payload
 
 
 class Call(msgspec.Struct, frozen=True, gc=False):
-    """One task for one node."""
+    """One task for one node. (round, ordinal, place, node) names it in every attempt of the run; `index` is its reply's."""
 
     id: int
     node: str
@@ -24,15 +25,21 @@ class Call(msgspec.Struct, frozen=True, gc=False):
     seed: int
     state: Mapping[str, Any]
     deadline: float | None = None  # seconds from hand-over
+    index: int = 0
+    place: int = 0
 
 
 class Done(msgspec.Struct, frozen=True, gc=False):
-    """The call's function returned, and what it returned is valid. `state` is None when the task left it as it was."""
+    """The call's function returned, and what it returned is valid. `state` is None when the task left it as it was.
+
+    With `load`, the update's payload lies elsewhere and is read when it is asked for.
+    """
 
     id: int
     update: Update
     seconds: float
     state: Mapping[str, Any] | None = None
+    load: Callable[[], Payload] | None = None
 
 
 class Broken(msgspec.Struct, frozen=True, gc=False):

@@ -5,7 +5,7 @@ Doesn't know where nodes are; an executor carries the calls out, a record keeps 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -73,10 +73,22 @@ class Fleet(Protocol):
 
 
 class ExecutorFleet:
-    """A fleet over an executor and a record. Driven by one thread: the program's."""
+    """A fleet over an executor and a record. Driven by one thread: the program's.
 
-    def __init__(self, nodes: Sequence[str], executor: Executor, record: Record, *, seed: int) -> None:
+    `digest` names a task's content: the same for the same content in every attempt of the run.
+    """
+
+    def __init__(
+        self,
+        nodes: Sequence[str],
+        executor: Executor,
+        record: Record,
+        *,
+        seed: int,
+        digest: Callable[[Task], str] = Task.digest,
+    ) -> None:
         self._nodes, self._executor, self._record, self._seed = list(nodes), executor, record, seed
+        self.digest = digest
         self._calls = 0
         self._place: tuple[int, int] | None = None
         self._seed_of = seeds_below(seed)
@@ -129,7 +141,15 @@ class ExecutorFleet:
     # -- for those who ask ---------------------------------------------------------------------------------
 
     def start(
-        self, owner: Receiver, node: str, task: Task, *, ordinal: int, place: int, deadline: float | None
+        self,
+        owner: Receiver,
+        node: str,
+        task: Task,
+        *,
+        ordinal: int,
+        index: int,
+        place: int,
+        deadline: float | None,
     ) -> int:
         """Hand a task to a node; its outcome comes to the owner. `place` tells tasks of one call and node apart."""
         self._calls += 1
@@ -139,7 +159,9 @@ class ExecutorFleet:
         seed = self._seed_of(f"{node}/{place}" if place else node)
         state = self._record.node_state(node)
         self._owners[self._calls] = owner
-        self._executor.start(Call(self._calls, node, task, round, ordinal, seed, state, deadline))
+        self._executor.start(
+            Call(self._calls, node, task, round, ordinal, seed, state, deadline, index, place)
+        )
         return self._calls
 
     def pump(self) -> None:

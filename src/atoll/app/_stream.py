@@ -89,7 +89,7 @@ class Stream:
         self._bad_in_a_row = 0
         update, stale = outcome.update, self._version - version
         reply = Reply(index, node, action, weight=update.weight, metrics=update.metrics, seconds=outcome.seconds,
-                      staleness=stale, payload=update.payload)  # fmt: skip
+                      staleness=stale, payload=update.payload if outcome.load is None else None, load=outcome.load)  # fmt: skip
         self._arrived.append((reply, outcome))
 
     def _keep_busy(self) -> None:
@@ -99,7 +99,13 @@ class Stream:
             seed = derive_seed(self._fleet.seed, "stream", self._ordinal, self._sent)
             node = free[sample(len(free), 1, seed)[0]]
             call = self._fleet.start(
-                self, node, self._task, ordinal=self._ordinal, place=self._sent + 1, deadline=self._deadline
+                self,
+                node,
+                self._task,
+                ordinal=self._ordinal,
+                index=self._sent,
+                place=self._sent + 1,
+                deadline=self._deadline,
             )
             self._running[call] = (self._sent, node, self._task.action, self._version)
             self._sent += 1

@@ -9,7 +9,7 @@ import contextlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from atoll.app import Executor, ExecutorFleet, Record, ServerApp, ServerContext, Watch, users_traceback
+from atoll.app import Executor, ExecutorFleet, Record, ServerApp, ServerContext, Task, Watch, users_traceback
 from atoll.journal import FAILED, FINISHED, PROLOGUE, STOPPED, History, Journal
 from atoll.values import Arrays, AtollError, Config, JournalError, RunError
 
@@ -22,6 +22,7 @@ def drive(
     *,
     watch: Watch | None = None,
     save: str = "auto",
+    digest: Callable[[Task], str] = Task.digest,
 ) -> History:
     """Run the server app, from the start or from where the journal ends, to its end.
 
@@ -32,8 +33,9 @@ def drive(
         record = Record(journal, run, watch=watch, save=save)
         with contextlib.closing(executor(record)) as carrying:
             record.start()
-            fleet = ExecutorFleet(record.created.nodes, carrying, record, seed=record.created.seed)
-            context = ServerContext(record, fleet, Config(record.created.config))
+            created = record.created
+            fleet = ExecutorFleet(created.nodes, carrying, record, seed=created.seed, digest=digest)
+            context = ServerContext(record, fleet, Config(created.config))
             try:
                 record.enter(PROLOGUE)
                 model = _models(server.run(fleet, context))
@@ -42,7 +44,7 @@ def drive(
                 reason = {
                     "code": "run.stopped",
                     "message": "stopped on request",
-                    "mend": f"atoll resume {record.created.name}",
+                    "mend": f"atoll resume {created.name}",
                 }
                 record.finish(STOPPED, reason=reason)
             except BaseException as error:
