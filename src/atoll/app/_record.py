@@ -38,6 +38,9 @@ from atoll.journal import (
 from atoll.values import Arrays, Metrics, NotFound, Scalar, as_text, derive_seed, pack, unpack
 
 
+ELSEWHERE = "elsewhere"
+
+
 @dataclass(slots=True)
 class Offering:
     """One call of the program to the fleet, and the answers that the journal has for it."""
@@ -50,12 +53,14 @@ class Offering:
 class Record:
     """Everything between a running program and its journal.
 
-    `save`: "auto" keeps each reply of an open round that took longer to make than to keep, "always" keeps all.
+    `save`: "auto" keeps each reply of an open round that took longer to make than to keep, "always" keeps all,
+    "elsewhere" keeps none: somebody else journals what nodes answer, and knows what they remember.
     """
 
     def __init__(self, journal: Journal, run: str, *, watch: Watch | None = None, save: str = "auto") -> None:
         self.journal, self.run, self.watch = journal, run, watch or Watch()
         self._always = save == "always" and journal.durable
+        self._elsewhere = save == ELSEWHERE
         self.committed: list[Committed] = []
         self.attempts = 0
         self.round = PROLOGUE
@@ -71,9 +76,8 @@ class Record:
         events = [event for _, event in journal.events(run)]
         for event in events:
             self._replay(event)
-        self._keeping = (
-            Keeping(events) if journal.durable else Keeping(events, last=1)
-        )  # no crash to fall back from
+        own = (e for e in events if not self._elsewhere or not isinstance(e, Accepted))
+        self._keeping = Keeping(own) if journal.durable else Keeping(own, last=1)  # no crash to fall back from
         created = events[0]
         assert isinstance(created, Created)
         self.created = created
@@ -163,27 +167,26 @@ class Record:
             self._changed.add(reply.node)
         round, payload = self.round, done.update.payload
         outside = round <= PROLOGUE  # no commit will hold its row
-        if self.journal.durable and (outside or self._always or worth_saving(done.seconds, payload)):
+        if self._elsewhere:
+            self.read_again(ordinal, reply)
+        elif self.journal.durable and (outside or self._always or worth_saving(done.seconds, payload)):
             self._append(
                 self._building(accepted(round, ordinal, reply, payload, done.state)), nbytes(payload)
             )
         else:
-            row = (
-                ordinal,
-                reply.index,
-                reply.node,
-                reply.action,
-                reply.weight,
-                reply.metrics.plain(),
-                done.seconds,
-            )
-            self._rows.append(Row(*row))
+            self._note(ordinal, reply)
         self.watch.replied(round, reply)
+
+    def read_again(self, ordinal: int, reply: Reply) -> None:
+        """A reply that the journal holds is read. Of a stream's, a commit may leave some unread: its rows tell which."""
+        if self._elsewhere and ordinal < 0:
+            self._note(ordinal, reply)
 
     def fail(self, ordinal: int, action: str, failure: Failure, *, round: int | None = None) -> None:
         """A reply does not count. A late one names the round in which it was asked for."""
         asked = self.round if round is None else round
-        self._append(failed(asked, ordinal, action, failure))
+        if not self._elsewhere:
+            self._append(failed(asked, ordinal, action, failure))
         self.watch.failed(asked, failure)
 
     def commit(
@@ -245,6 +248,11 @@ class Record:
     def _append(self, entry: Event | Callable[[Shelf], Event], nbytes: int = 0) -> None:
         self.journal.append(self.run, entry, nbytes=nbytes)
 
+    def _note(self, ordinal: int, reply: Reply) -> None:
+        metrics = reply.metrics.plain()
+        row = (ordinal, reply.index, reply.node, reply.action, reply.weight, metrics, reply.seconds)
+        self._rows.append(Row(*row))
+
     def _building(self, build: Callable[[Shelf], Event]) -> Callable[[Shelf], Event]:
         def built(shelf: Shelf) -> Event:
             event = build(shelf)
@@ -277,11 +285,20 @@ class Record:
         self.committed.append(event)
         self._stored_states.update(event.node_states)
         if event.round > 0:
-            self._streamed.clear()
+            self._replay_streams(event)
             self._offerings = {place: o for place, o in self._offerings.items() if place[0] != event.round}
         for row in event.replies:
             if row.ordinal < 0:
                 self._count_stream(row.ordinal, row.index)
+
+    def _replay_streams(self, event: Committed) -> None:
+        """What a commit left unread is asked for again, or, when somebody else accepted it, read after it."""
+        if not self._elsewhere:
+            self._streamed.clear()
+            return
+        read = {(row.ordinal, row.index) for row in event.replies}
+        for ordinal, accepted in self._streamed.items():
+            self._streamed[ordinal] = [a for a in accepted if (ordinal, a.index) not in read]
 
     def _forgive(self) -> None:
         """A run that failed is resumed because something was mended: who failed is asked again."""

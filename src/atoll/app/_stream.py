@@ -59,6 +59,8 @@ class Stream:
             reply, done = self._arrived.popleft()
             if done is not None:  # now, and not on arrival: what a commit leaves unread is asked for again
                 self._record.accept(self._ordinal, reply, done)
+            else:
+                self._record.read_again(self._ordinal, reply)
             yield reply
             reply.let_go()
 
