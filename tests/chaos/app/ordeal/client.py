@@ -29,3 +29,10 @@ def note(ctx, what, count):
         file = os.open(ctx.config.ledger, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         os.write(file, f"{what} {ctx.round} {ctx.node} {count} {os.getpid()}\n".encode())
         os.close(file)
+    if ctx.config.bell:
+        try:
+            file = os.open(ctx.config.bell, os.O_WRONLY | os.O_NONBLOCK)
+            os.write(file, b"\n")
+            os.close(file)
+        except OSError:
+            pass  # nobody listens

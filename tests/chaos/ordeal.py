@@ -1,0 +1,247 @@
+"""A federation of real processes that are killed and started again, with a ledger that only the clients write.
+
+Doesn't know when to kill: a test does. Whoever dies is started again at once, as systemd or Kubernetes would.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from atoll.app import read_project
+from atoll.journal import Event, Finished, decode
+from atoll.values import Arrays
+from atoll.wire import Address, Client, Events, NewRun, Ok, RunInfo, Shelved, join, pack_bundle, pull, push
+from atoll.store import DirectoryStore
+
+HERE = Path(__file__).parent
+APP = HERE / "app"
+PATIENCE = 120.0  # seconds without any sign of progress after which an ordeal has failed
+
+
+class Daemon:
+    """A process that is to be there until the end; a thread starts it again when it dies."""
+
+    def __init__(self, name: str, module: str, settings: dict[str, object], folder: Path) -> None:
+        self.name, self._module, self._folder = name, module, folder
+        self.deaths = 0
+        self.failpoint = ""
+        self._path = folder / f"{name}.json"
+        self._path.write_text(json.dumps(settings))
+        self._over = False
+        self._lock = threading.Lock()
+        self._keeper = threading.Thread(target=self._keep, daemon=True)
+        self._begin()
+        self._keeper.start()
+
+    @property
+    def pid(self) -> int:
+        """Of the process that is there now."""
+        return self._child.pid
+
+    @property
+    def log(self) -> Path:
+        """What it printed."""
+        return self._folder / f"{self.name}.log"
+
+    def kill(self) -> None:
+        """Kill it as it stands; it is started again."""
+        self._child.kill()
+
+    def end(self) -> int:
+        """Ask it to end; returns its exit status."""
+        with self._lock:
+            self._over = True
+            self._child.terminate()
+        self._keeper.join(30)
+        if self._keeper.is_alive():
+            self._child.kill()
+            self._keeper.join()
+        return self._child.returncode
+
+    def _begin(self) -> None:
+        env = {**os.environ, "ATOLL_FAILPOINT": self.failpoint}
+        self.failpoint = ""
+        with open(self.log, "ab") as output:
+            self._child = subprocess.Popen(
+                [sys.executable, "-m", self._module, str(self._path)],
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+            )
+
+    def _keep(self) -> None:
+        while True:
+            self._child.wait()
+            with self._lock:
+                if self._over:
+                    return
+                self.deaths += 1
+                self._begin()
+
+
+@dataclass
+class Noted:
+    """What the ledger says: trainings begun and ended by (round, node)."""
+
+    begun: Counter[tuple[int, str]] = field(default_factory=Counter)
+    ended: Counter[tuple[int, str]] = field(default_factory=Counter)
+
+
+class Ordeal:
+    """One federation in a folder, and one run on it."""
+
+    def __init__(self, folder: Path, *, nodes: int = 8, through: int = 0) -> None:
+        self.folder, self.count = folder, nodes
+        folder.mkdir(parents=True, exist_ok=True)
+        os.mkfifo(folder / "bell")
+        self._bell = os.open(folder / "bell", os.O_RDWR | os.O_NONBLOCK)
+        self.port = free_port()
+        self.daemons: dict[str, Daemon] = {}
+        home = folder / "coordinator"
+        self._start("coordinator", "coordinator", {"home": str(home), "port": self.port, "embedded_host": False})
+        self.wait_for(home / "token")
+        self.address = Address(f"http://127.0.0.1:{self.port}", token=(home / "token").read_text().strip())
+        self.client = Client(self.address, agent="ordeal")
+        dial = {"url": f"http://127.0.0.1:{through or self.port}", "token": self.address.token}
+        self._start("host", "host", {"coordinator": dial, "name": "host", "home": str(folder / "host"), "slots": 4})
+        for i in range(nodes):
+            home = folder / f"node-{i}"
+            self._start(f"node-{i}", "node", {"coordinator": dial, "name": f"node-{i}", "home": str(home), "slots": 1})
+
+    def begin(self, *, rounds: int, work: float = 0.0, floats: int = 1000, seed: int = 11) -> str:
+        """Begin the run; returns its id."""
+        project, bundle = read_project(APP), pack_bundle(APP)
+        push(self.client, "default", {bundle.digest: bundle.body})
+        config = {"rounds": rounds, "floats": floats, "work": work, "ledger": str(self.ledger), "bell": str(self.folder / "bell")}
+        app = {"name": project.name, "server": project.server, "client": project.client}
+        nodes = [f"node-{i}" for i in range(self.count)]
+        body = NewRun(federation="default", bundle=bundle.digest, app=app, config=config, seed=seed, nodes=nodes)
+        info = self.client.call("POST", "/v1/runs", body, RunInfo)
+        self.run = str(info.summary["id"])
+        return self.run
+
+    @property
+    def ledger(self) -> Path:
+        """Where the clients note what they do."""
+        return self.folder / "ledger"
+
+    def hear(self, lines: int) -> bool:
+        """Wait until so many more trainings have begun or ended. False: nothing was heard for long."""
+        for _ in range(lines):
+            ready, _, _ = select.select([self._bell], [], [], PATIENCE)
+            if not ready:
+                return False
+            os.read(self._bell, 1)
+        return True
+
+    def events(self, after: int = 0, wait: float = 0.0) -> tuple[list[tuple[int, Event]], bool]:
+        """Events of the run, and whether more can come."""
+        found = self.client.call("GET", f"/v1/runs/{self.run}/events?after={after}&wait={wait}", None, Events, wait=wait)
+        return [(n, decode(body)) for n, body in found.events], found.live
+
+    def end(self, patience: float = PATIENCE) -> Finished:
+        """Wait for the run's end."""
+        after, until = 0, time.monotonic() + patience
+        while time.monotonic() < until:
+            events, _ = self.events(after, wait=5)
+            for after, event in events:
+                until = time.monotonic() + patience
+                if isinstance(event, Finished):
+                    return event
+        raise AssertionError(f"no progress for {patience:g} s\n{self.tails()}")
+
+    def finished(self) -> bool:
+        """Whether the run is over."""
+        events, live = self.events()
+        return any(isinstance(e, Finished) for _, e in events)
+
+    def model(self, finished: Finished) -> Arrays:
+        """The model that the run ended with."""
+        keys = ",".join(finished.model.values())
+        shelved = self.client.call("GET", f"/v1/runs/{self.run}/shelf?keys={keys}", None, Shelved)
+        store = DirectoryStore(self.folder / "taken")
+        (manifest,) = shelved.objects.values()
+        pull(self.client, "default", manifest.objects, store)
+        (model,) = join(manifest, store.open).values()
+        return model  # type: ignore[no-any-return]
+
+    def noted(self) -> Noted:
+        """What the clients noted."""
+        noted = Noted()
+        for line in self.ledger.read_text().splitlines():
+            what, round, node, _count, _pid = line.split()
+            (noted.begun if what == "begin" else noted.ended)[int(round), node] += 1
+        return noted
+
+    def children(self, daemon: str) -> list[int]:
+        """Processes that a daemon started."""
+        return children(self.daemons[daemon].pid)
+
+    def tails(self) -> str:
+        """The last lines of everybody."""
+        return "\n".join(f"--- {d.name} ({d.deaths} deaths)\n{tail(d.log)}" for d in self.daemons.values())
+
+    def close(self) -> dict[str, int]:
+        """End everybody: nodes and host first. Returns their exit statuses."""
+        self.client.close()
+        ends = {name: d.end() for name, d in reversed(self.daemons.items())}
+        os.close(self._bell)
+        return ends
+
+    def wait_for(self, path: Path) -> None:
+        """Wait until a daemon has made a file, which is the one thing that tells of it before it listens."""
+        until = time.monotonic() + 30
+        while not path.exists():
+            assert time.monotonic() < until, self.tails()
+            select.select([self._bell], [], [], 0.02)
+
+    def _start(self, name: str, room: str, settings: dict[str, object]) -> None:
+        self.daemons[name] = Daemon(name, f"atoll.service.{room}", settings, self.folder)
+
+
+def children(pid: int) -> list[int]:
+    """The processes whose parent this is."""
+    found = []
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                with open(f"/proc/{entry}/stat") as file:
+                    fields = file.read().rpartition(")")[2].split()
+            except OSError:
+                continue
+            if int(fields[1]) == pid and fields[0] != "Z":
+                found.append(int(entry))
+    return found
+
+
+def kill(pid: int) -> bool:
+    """Kill a process that may be gone by now."""
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def free_port() -> int:
+    """A port of loopback that nobody listens on."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        return int(listening.getsockname()[1])
+
+
+def tail(path: Path, size: int = 3000) -> str:
+    """The end of a text file."""
+    return path.read_text(errors="replace")[-size:] if path.exists() else ""
