@@ -1,0 +1,356 @@
+"""A store in a folder: `<folder>/<two digits>/<hex>`, what is on its way in `parts/`, what is damaged in `damaged/`.
+
+Doesn't know who else uses the folder, and needn't: files appear under their names whole and durable, by a rename.
+An object that this process hasn't hashed yet is hashed when it is first opened, and again when its file has changed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import mmap
+import os
+import secrets
+import threading
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from atoll.store._disk import (
+    BEFORE_REMOVE,
+    BOTH,
+    READ,
+    full,
+    lock,
+    made,
+    rename_all,
+    room,
+    sync_all,
+    translated,
+)
+from atoll.store._hashing import CHUNK, hash_file
+from atoll.store._part import DirectoryPart, PresentPart
+from atoll.store._store import Buffer, Part, bad_range, damaged, hex_of, missing
+from atoll.values import NotFound, ObjectDamaged, failpoint
+
+RESERVE = 64 << 20  # bytes left free on the disk: for the database, which must be able to say that it is full
+_GROUP = 64  # objects that are made durable together
+_TOUCH = 60  # seconds: an object younger than that needn't be made younger
+_Seen = tuple[int, int, int]
+
+
+class DirectoryStore:
+    """Objects in a folder. `reserve`: bytes of the disk that are never filled."""
+
+    def __init__(
+        self, folder: Path, *, clock: Callable[[], float] = time.time, reserve: int = RESERVE
+    ) -> None:
+        self._folder, self._clock, self._reserve = folder, clock, reserve
+        self._parts, self._damaged = folder / "parts", folder / "damaged"
+        self._lock = threading.RLock()
+        self._receiving: set[str] = set()  # hex of the parts in hand here
+        self._seen: dict[str, _Seen] = {}  # what the files looked like when they were last known to be whole
+        with translated(folder):
+            for each in (folder, self._parts, self._damaged):
+                made(each)
+
+    # -- reading -------------------------------------------------------------------------------------------
+
+    def has(self, digests: Iterable[str]) -> set[str]:
+        return {d for d in digests if self._touch(d)}
+
+    def held(self, digests: Iterable[str]) -> dict[str, int]:
+        found = {}
+        for digest in digests:
+            name = hex_of(digest)
+            with contextlib.suppress(FileNotFoundError):
+                if name not in self._receiving and (size := (self._parts / name).stat().st_size):
+                    found[digest] = size
+        return found
+
+    def size(self, digest: str) -> int:
+        try:
+            return self._path(digest).stat().st_size
+        except FileNotFoundError:
+            raise missing(digest) from None
+
+    def open(self, digest: str) -> memoryview:
+        with self._whole(digest) as (descriptor, size):
+            if not size:
+                return memoryview(b"")
+            return memoryview(mmap.mmap(descriptor, size, access=mmap.ACCESS_READ))
+
+    def read(self, digest: str, offset: int, length: int) -> bytes:
+        with self._whole(digest) as (descriptor, size):
+            if not 0 <= offset <= offset + length <= size:
+                raise bad_range(digest, offset, length, size)
+            os.lseek(descriptor, offset, os.SEEK_SET)
+            body = bytearray()
+            while piece := os.read(descriptor, min(length - len(body), CHUNK)):
+                body += piece
+            return bytes(body)
+
+    def path(self, digest: str) -> Path | None:
+        with self._whole(digest):
+            return self._path(digest)
+
+    def verify(self, digest: str) -> None:
+        self._seen.pop(digest, None)
+        with self._whole(digest):
+            pass
+
+    def digests(self) -> Iterator[str]:
+        for folder in self._folder.glob("[0-9a-f][0-9a-f]"):
+            for name in os.listdir(folder):
+                yield f"sha256:{name}"
+
+    # -- writing -------------------------------------------------------------------------------------------
+
+    def put(self, digest: str, body: Buffer) -> None:
+        self.put_all({digest: body})
+
+    def put_all(self, blobs: Mapping[str, Buffer]) -> None:
+        lacking = [d for d in blobs if not self._sound(d)]
+        for begin in range(0, len(lacking), _GROUP):
+            with contextlib.ExitStack() as stack:
+                parts = []
+                for digest in lacking[begin : begin + _GROUP]:
+                    view = memoryview(blobs[digest]).cast("B")
+                    part = self._receive(digest, view.nbytes, afresh=True)
+                    parts.append(stack.enter_context(part))
+                    part.write(view, lasting=True)
+                if bad := self.settle(parts):
+                    raise damaged(min(bad), "the bytes have another hash")
+
+    def adopt(self, path: Path, digest: str = "") -> str:
+        beside = self._parts / f"adopted.{secrets.token_hex(8)}"
+        with translated(self._folder):
+            try:
+                os.rename(
+                    path, beside
+                )  # before it is hashed: who wrote it can't reach it by its name any more
+            except OSError:
+                return self._copy(path, digest)
+            with open(beside, "r+b") as file:
+                lock(file.fileno(), beside)
+                size, found = os.fstat(file.fileno()).st_size, hashlib.sha256()
+                hash_file(file.fileno(), found, size)
+                name = f"sha256:{found.hexdigest()}"
+                if digest not in ("", name):
+                    self._put_aside(beside, hex_of(digest))
+                    raise damaged(digest, "the file has another hash")
+                self._name([(name, beside, file.fileno())])
+        return name
+
+    def receive(self, digest: str, size: int) -> Part:
+        if self._sound(digest):
+            if self.size(digest) != size:
+                raise damaged(digest, f"it has {self.size(digest):,} bytes, not {size:,}")
+            return PresentPart(digest, size)
+        return self._receive(digest, size)
+
+    def settle(self, parts: Sequence[Part]) -> set[str]:
+        mine = [p for p in parts if isinstance(p, DirectoryPart)]
+        good = [p for p in mine if p.whole()]
+        bad = [p for p in mine if p not in good]
+        for part in bad:
+            self._put_aside(part.file, hex_of(part.digest))
+        if good:
+            self._name([(p.digest, p.file, p.descriptor) for p in good])
+        return {p.digest for p in bad}
+
+    def remove(self, digest: str) -> None:
+        with self._lock, translated(self._folder):
+            self._seen.pop(digest, None)
+            failpoint(BEFORE_REMOVE)
+            self._path(digest).unlink(missing_ok=True)
+
+    def sweep(self, keep: Collection[str], older_than: float) -> set[str]:
+        before, gone = self._clock() - older_than, set()
+        for digest in self.digests():
+            if digest not in keep:
+                with self._lock:  # nobody makes it young between the look and the removal
+                    if _age(self._path(digest)) < before:
+                        self.remove(digest)
+                        gone.add(digest)
+        for path in [*self._parts.iterdir(), *self._damaged.iterdir()]:
+            if _age(path) < before:
+                self._drop_stale(path)
+        return gone
+
+    # -- within --------------------------------------------------------------------------------------------
+
+    def _path(self, digest: str) -> Path:
+        name = hex_of(digest)
+        return self._folder / name[:2] / name
+
+    def _touch(self, digest: str) -> bool:
+        path = self._path(digest)
+        with self._lock:
+            try:
+                found = path.stat()
+                if self._clock() - found.st_mtime > _TOUCH:
+                    now = self._clock()
+                    os.utime(path, (now, now))
+                    if self._seen.get(digest) == _look(found):
+                        self._seen[digest] = _look(path.stat())
+            except FileNotFoundError:
+                return False
+        return True
+
+    def _sound(self, digest: str) -> bool:
+        """Whether the object is here, and whole."""
+        try:
+            with self._whole(digest):
+                return self._touch(digest)
+        except (NotFound, ObjectDamaged):
+            return False
+
+    @contextlib.contextmanager
+    def _whole(self, digest: str) -> Iterator[tuple[int, int]]:
+        """An open file known to hold the object, and its size."""
+        path = self._path(digest)
+        try:
+            descriptor = os.open(path, READ)
+        except FileNotFoundError:
+            raise missing(digest) from None
+        try:
+            with translated(self._folder):
+                found = os.fstat(descriptor)
+                if self._seen.get(digest) != _look(found):
+                    hasher = hashlib.sha256()
+                    hash_file(descriptor, hasher, found.st_size)
+                    if f"sha256:{hasher.hexdigest()}" != digest:
+                        self._put_aside(path, hex_of(digest), found)
+                        raise damaged(digest, "its bytes on the disk have changed")
+                    self._seen[digest] = _look(found)
+            yield descriptor, found.st_size
+        finally:
+            os.close(descriptor)
+
+    def _receive(self, digest: str, size: int, *, afresh: bool = False) -> DirectoryPart:
+        name = hex_of(digest)
+        with self._lock, translated(self._folder):
+            file, descriptor = self._claim(name)
+            try:
+                held = os.fstat(descriptor).st_size
+                if held > size or afresh:
+                    os.truncate(descriptor, 0)
+                    held = 0
+                if size - held > room(self._folder) - self._reserve:
+                    raise full(self._folder, size - held)
+                os.lseek(descriptor, held, os.SEEK_SET)
+            except BaseException:
+                os.close(descriptor)
+                raise
+            self._receiving.add(file.name)
+            return DirectoryPart(
+                digest,
+                size,
+                file=file,
+                descriptor=descriptor,
+                held=held,
+                settle=self._finish,
+                leave=self._leave,
+            )
+
+    def _claim(self, name: str) -> tuple[Path, int]:
+        """The part of this name, or one beside it while another receiver has it."""
+        if name not in self._receiving:
+            file = self._parts / name
+            descriptor = os.open(file, BOTH, 0o600)
+            if lock(descriptor, file):
+                return file, descriptor
+            os.close(descriptor)
+        file = self._parts / f"{name}.{secrets.token_hex(8)}"
+        descriptor = os.open(file, BOTH, 0o600)
+        lock(descriptor, file)
+        return file, descriptor
+
+    def _finish(self, part: DirectoryPart) -> None:
+        if self.settle([part]):
+            raise damaged(part.digest, "the bytes that came have another hash")
+
+    def _leave(self, part: DirectoryPart) -> None:
+        """A receiver goes: what it held beside another's part takes that one's place when it holds more and that one has gone."""
+        with self._lock:
+            self._receiving.discard(part.file.name)
+            name = hex_of(part.digest)
+            if not part.held:
+                self._drop_own(part)
+            elif part.file.name != name and os.path.exists(part.file):
+                if name not in self._receiving and part.held > _size(self._parts / name):
+                    os.replace(part.file, self._parts / name)
+                else:
+                    self._drop_own(part)
+
+    def _drop_own(self, part: DirectoryPart) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.stat(part.file), os.fstat(part.descriptor)):
+                os.unlink(part.file)
+
+    def _name(self, files: list[tuple[str, Path, int]]) -> None:
+        """Make whole files objects, durably."""
+        with translated(self._folder):
+            now = self._clock()
+            try:
+                for _, file, _ in files:
+                    os.utime(file, (now, now))
+                sync_all(descriptor for _, _, descriptor in files)
+            except OSError:  # what the disk didn't take it may have forgotten, though it can still be read
+                for _, file, _ in files:
+                    file.unlink(missing_ok=True)
+                raise
+            rename_all([(file, made(self._path(d).parent) / hex_of(d)) for d, file, _ in files])
+            for digest, _, descriptor in files:
+                os.chmod(self._path(digest), 0o444)
+                self._seen[digest] = _look(os.fstat(descriptor))
+
+    def _put_aside(self, file: Path, name: str, found: os.stat_result | None = None) -> None:
+        with self._lock, translated(self._folder), contextlib.suppress(FileNotFoundError):
+            if found is None or os.path.samestat(
+                found, os.stat(file)
+            ):  # not the good one that came meanwhile
+                os.replace(file, self._damaged / f"{name}.{secrets.token_hex(4)}")
+
+    def _copy(self, path: Path, digest: str) -> str:
+        """Adopt a file of another disk."""
+        with open(path, "rb") as file:
+            found = hashlib.sha256()
+            size = hash_file(file.fileno(), found, os.fstat(file.fileno()).st_size)
+            name = digest or f"sha256:{found.hexdigest()}"
+            with self._receive(name, size, afresh=True) as part:
+                while chunk := file.read(CHUNK):
+                    part.write(chunk)
+                part.finish()
+        path.unlink()
+        return name
+
+    def _drop_stale(self, path: Path) -> None:
+        with self._lock, contextlib.suppress(FileNotFoundError):
+            if path.name in self._receiving:
+                return
+            descriptor = os.open(path, READ)
+            try:
+                if lock(descriptor, path):
+                    path.unlink()
+            finally:
+                os.close(descriptor)
+
+
+def _look(found: os.stat_result) -> _Seen:
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _age(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return float("inf")
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0

@@ -1,0 +1,179 @@
+"""A store in memory: for tests, and for what is small and need not last.
+
+Doesn't know of disks.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from atoll.store._store import (
+    Buffer,
+    Part,
+    bad_range,
+    cut_off,
+    damaged,
+    digest_bytes,
+    hex_of,
+    missing,
+    too_long,
+)
+from atoll.values import ObjectDamaged
+
+
+class MemoryStore:
+    """Objects in a dictionary."""
+
+    def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
+        self._clock, self._lock = clock, threading.RLock()
+        self._objects: dict[str, tuple[bytes, float]] = {}  # and when they came
+        self._parts: dict[str, tuple[bytearray, float]] = {}
+        self._receiving: set[str] = set()
+
+    def has(self, digests: Iterable[str]) -> set[str]:
+        with self._lock:
+            found = {d for d in digests if hex_of(d) and d in self._objects}
+            self._objects.update({d: (self._objects[d][0], self._clock()) for d in found})
+            return found
+
+    def held(self, digests: Iterable[str]) -> dict[str, int]:
+        with self._lock:
+            return {
+                d: len(self._parts[d][0]) for d in digests if d in self._parts and d not in self._receiving
+            }
+
+    def size(self, digest: str) -> int:
+        return self.open(digest).nbytes
+
+    def open(self, digest: str) -> memoryview:
+        hex_of(digest)
+        found = self._objects.get(digest)
+        if found is None:
+            raise missing(digest)
+        return memoryview(found[0])
+
+    def read(self, digest: str, offset: int, length: int) -> bytes:
+        view = self.open(digest)
+        if not 0 <= offset <= offset + length <= view.nbytes:
+            raise bad_range(digest, offset, length, view.nbytes)
+        return bytes(view[offset : offset + length])
+
+    def path(self, digest: str) -> Path | None:
+        self.open(digest)
+        return None
+
+    def put(self, digest: str, body: Buffer) -> None:
+        hex_of(digest)
+        kept = bytes(body)
+        if digest_bytes(kept) != digest:
+            raise damaged(digest, "the bytes have another hash")
+        with self._lock:
+            self._objects[digest] = (kept, self._clock())
+
+    def put_all(self, blobs: Mapping[str, Buffer]) -> None:
+        for digest, body in blobs.items():
+            self.put(digest, body)
+
+    def adopt(self, path: Path, digest: str = "") -> str:
+        body = path.read_bytes()
+        digest = digest or digest_bytes(body)
+        self.put(digest, body)
+        path.unlink()
+        return digest
+
+    def receive(self, digest: str, size: int) -> Part:
+        hex_of(digest)
+        with self._lock:
+            if digest in self._objects and self.size(digest) != size:
+                raise damaged(digest, f"it has {self.size(digest):,} bytes, not {size:,}")
+            if digest in self.has([digest]):
+                return _MemoryPart(self, digest, size, bytearray(self.open(digest)), alone=False)
+            alone = digest not in self._receiving
+            self._receiving.add(digest)
+            came, _ = self._parts.get(digest, (bytearray(), 0.0)) if alone else (bytearray(), 0.0)
+            return _MemoryPart(self, digest, size, came if len(came) <= size else bytearray(), alone=alone)
+
+    def settle(self, parts: Sequence[Part]) -> set[str]:
+        return settle_each(parts)
+
+    def verify(self, digest: str) -> None:
+        if digest_bytes(self.open(digest)) != digest:
+            self.remove(digest)
+            raise damaged(digest, "the bytes have another hash")
+
+    def remove(self, digest: str) -> None:
+        hex_of(digest)
+        with self._lock:
+            self._objects.pop(digest, None)
+
+    def digests(self) -> Iterator[str]:
+        with self._lock:
+            return iter(list(self._objects))
+
+    def sweep(self, keep: Collection[str], older_than: float) -> set[str]:
+        with self._lock:
+            before = self._clock() - older_than
+            old = {d for d, (_, at) in self._objects.items() if at < before and d not in keep}
+            stale = {d for d, (_, at) in self._parts.items() if at < before and d not in self._receiving}
+            for digest in old:
+                del self._objects[digest]
+            for digest in stale:
+                del self._parts[digest]
+            return old
+
+    def _leave(self, part: _MemoryPart) -> None:
+        with self._lock:
+            if part.alone:
+                self._receiving.discard(part.digest)
+                self._parts.pop(part.digest, None)
+                if part.came and not part.finished:
+                    self._parts[part.digest] = (part.came, self._clock())
+
+
+class _MemoryPart:
+    def __init__(self, store: MemoryStore, digest: str, size: int, came: bytearray, *, alone: bool) -> None:
+        self.digest, self.size, self.alone = digest, size, alone
+        self._store, self.came, self.finished = store, came, False
+
+    @property
+    def held(self) -> int:
+        return len(self.came)
+
+    def write(self, chunk: Buffer) -> None:
+        if self.held + memoryview(chunk).nbytes > self.size:
+            raise too_long(self.digest, self.size)
+        self.came += chunk
+
+    def finish(self) -> None:
+        if self.held != self.size:
+            raise cut_off(self.digest, self.held, self.size)
+        self.finished = True
+        self._store.put(self.digest, self.came)
+
+    def close(self) -> None:
+        self._store._leave(self)
+        self.alone = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def settle_each(parts: Iterable[Part]) -> set[str]:
+    """Finish parts one by one; returns the digests of those that were damaged."""
+    bad = set()
+    for part in parts:
+        try:
+            part.finish()
+        except ObjectDamaged:
+            bad.add(part.digest)
+    return bad
