@@ -3,11 +3,11 @@
 Doesn't know what is computed, how it is protected, or how bytes move between machines.
 """
 
-from atoll.runtime._drive import drive
+from atoll.runtime._drive import attempt, drive
 from atoll.runtime._inprocess import InProcess
 from atoll.runtime._progress import Progress, in_words
 from atoll.runtime._simulate import AUTO, AppRef, Simulation, of_project, processors, simulate
-from atoll.runtime._threads import environment
+from atoll.runtime._threads import environment, limited
 
 __all__ = [
     "AUTO",
@@ -15,9 +15,11 @@ __all__ = [
     "InProcess",
     "Progress",
     "Simulation",
+    "attempt",
     "drive",
     "environment",
     "in_words",
+    "limited",
     "of_project",
     "processors",
     "simulate",

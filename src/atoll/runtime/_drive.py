@@ -22,12 +22,26 @@ def drive(
     *,
     watch: Watch | None = None,
     save: str = "auto",
-    digest: Callable[[Task], str] = Task.digest,
 ) -> History:
     """Run the server app, from the start or from where the journal ends, to its end.
 
     ^C stops the run cleanly and returns what there is. Raises what the program raises, after noting it.
     """
+    attempt(journal, run, server, executor, watch=watch, save=save)
+    return History.of(journal, run)
+
+
+def attempt(
+    journal: Journal,
+    run: str,
+    server: ServerApp,
+    executor: Callable[[Record], Executor],
+    *,
+    watch: Watch | None = None,
+    save: str = "auto",
+    digest: Callable[[Task], str] = Task.digest,
+) -> str:
+    """The same without looking back: returns how it ended, finished or stopped. `digest` names the content of tasks."""
     hold = journal.hold(run)
     try:
         record = Record(journal, run, watch=watch, save=save)
@@ -40,6 +54,7 @@ def drive(
                 record.enter(PROLOGUE)
                 model = _models(server.run(fleet, context))
                 record.finish(FINISHED, model=model)
+                return FINISHED
             except KeyboardInterrupt:
                 reason = {
                     "code": "run.stopped",
@@ -47,11 +62,11 @@ def drive(
                     "mend": f"atoll resume {created.name}",
                 }
                 record.finish(STOPPED, reason=reason)
+                return STOPPED
             except BaseException as error:
                 with contextlib.suppress(JournalError):  # a full disk is what may have ended it
                     record.finish(FAILED, reason=_reason(error))
                 raise
-        return History.of(journal, run)
     finally:
         hold.release()
 
