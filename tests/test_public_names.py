@@ -14,7 +14,7 @@ import atoll
 PUBLIC = {
     "atoll": """
         Algorithm Arrays AtollError ClientApp Config Context Failure Fleet Fold History Mean Metrics Replies Reply Round Schedule
-        ServerApp ServerContext Stream Task Update __version__ algorithms data fit numpy simulate torch
+        ServerApp ServerContext Stream Task Update __version__ algorithms connect data fit numpy simulate torch
         """,
     "atoll.algorithms": "FedAvg FedAvgM",
     "atoll.data": """

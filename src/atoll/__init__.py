@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     )
     from atoll.journal import History
     from atoll.runtime import simulate
+    from atoll.surfaces._connect import connect
     from atoll.values import Arrays, AtollError, Config, Fold, Mean, Metrics
 
 _ROOMS = {
@@ -39,6 +40,7 @@ _ROOMS = {
     ),
     "journal": ("History",),
     "runtime": ("simulate",),
+    "surfaces._connect": ("connect",),
     "values": ("Arrays", "AtollError", "Config", "Fold", "Mean", "Metrics"),
 }  # fmt: skip
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}
@@ -68,6 +70,7 @@ __all__ = [
     "Update",
     "__version__",
     "algorithms",
+    "connect",
     "data",
     "fit",
     "numpy",
@@ -89,7 +92,6 @@ if not TYPE_CHECKING:  # so that a type checker knows the names above and no oth
             raise AttributeError(f"module 'atoll' has no attribute {name!r}")
         globals()[name] = value
         return value
-
 
     def __dir__() -> list[str]:
         return __all__

@@ -103,8 +103,8 @@ class Shell:
     @property
     def environment(self) -> dict[str, str]:
         source = str(Path(atoll.__file__).parents[1])
-        kept = {n: v for n, v in os.environ.items() if n != "PYTHONDONTWRITEBYTECODE"}
-        return {**kept, "ATOLL_HOME": str(self.home), "PYTHONPATH": source, "PYTHONPYCACHEPREFIX": str(self.compiled)}
+        kept = {n: v for n, v in os.environ.items() if n not in ("PYTHONDONTWRITEBYTECODE", "ATOLL_CONTEXT")}
+        return {**kept, "ATOLL_HOME": str(self.home), "ATOLL_CONFIG": str(self.home.parent / "config"), "PYTHONPATH": source, "PYTHONPYCACHEPREFIX": str(self.compiled)}
 
     def at(self, folder: Path) -> Shell:
         """The same home, seen from another folder."""

@@ -143,4 +143,5 @@ def _home(example: Example) -> Path:
 
 def _environment(example: Example) -> dict[str, str]:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return {**os.environ, "PATH": path, "ATOLL_HOME": str(_home(example) / "runs"), "NO_COLOR": "1"}
+    home = _home(example)
+    return {**os.environ, "PATH": path, "ATOLL_HOME": str(home / "runs"), "ATOLL_CONFIG": str(home / "config"), "NO_COLOR": "1"}

@@ -11,6 +11,8 @@ from atoll.journal._events import (
     EPILOGUE,
     PROLOGUE,
     Accepted,
+    Called,
+    CallRow,
     Committed,
     Created,
     Diverged,
@@ -21,10 +23,12 @@ from atoll.journal._events import (
     Offered,
     Row,
     Started,
+    decode,
+    encode,
 )
 from atoll.journal._history import History, failures_of, final_model
-from atoll.journal._journal import Entry, Hold, Journal, Shelf
-from atoll.journal._lock import FileLock, is_locked
+from atoll.journal._journal import Batch, Entry, Hold, Journal, Ledger, Shelf, Source
+from atoll.journal._lock import FileLock, is_locked, one_at_a_time
 from atoll.journal._memory import MemoryJournal
 from atoll.journal._summary import FAILED, FINISHED, INTERRUPTED, RUNNING, STOPPED, Summary
 from atoll.values import FAILPOINTS, failpoint, register
@@ -42,6 +46,9 @@ __all__ = [
     "RUNNING",
     "STOPPED",
     "Accepted",
+    "Batch",
+    "CallRow",
+    "Called",
     "Committed",
     "Created",
     "Diverged",
@@ -53,18 +60,23 @@ __all__ = [
     "History",
     "Hold",
     "Journal",
+    "Ledger",
     "Logged",
     "MemoryJournal",
     "Offered",
     "Row",
     "Shelf",
+    "Source",
     "SqliteJournal",
     "Started",
     "Summary",
+    "decode",
+    "encode",
     "failpoint",
     "failures_of",
     "final_model",
     "is_locked",
+    "one_at_a_time",
     "register",
 ]
 

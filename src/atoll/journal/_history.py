@@ -26,7 +26,7 @@ from atoll.journal._events import (
 from atoll.values import Arrays, NotFound, Scalar, suggestion
 
 if TYPE_CHECKING:
-    from atoll.journal._journal import Journal
+    from atoll.journal._journal import Source
 
 COLUMNS = ("run", "round", "node", "phase", "metric", "value", "time")
 ROUND_PHASE = "round"  # the phase of metrics that belong to a round as a whole; their node is empty
@@ -78,18 +78,18 @@ class History:
         self.models = dict(models or {})
 
     @classmethod
-    def of(cls, journal: Journal, run: str) -> History:
-        """The history of a run in a journal; the model is mapped, not read."""
+    def of(cls, journal: Source, run: str, *, models: bool = True) -> History:
+        """The history of a run in a journal; the model is mapped, not read, or left out when it is not wanted."""
         events = [event for _, event in journal.events(run)]
         created, ended = (
             events[0],
             next((e for e in reversed(events) if isinstance(e, Finished | Started)), None),
         )
         assert isinstance(created, Created)
-        keys = final_model(events)
-        models = {n: journal.arrays(run, key) for n, key in keys.items()}
+        keys = final_model(events) if models else {}
+        found = {n: journal.arrays(run, key) for n, key in keys.items()}
         finished = ended if isinstance(ended, Finished) else None
-        return cls(rows_of(run, events), run=run, name=created.name, models=models,
+        return cls(rows_of(run, events), run=run, name=created.name, models=found,
                    status=finished.status if finished else "running", reason=finished.reason if finished else {})  # fmt: skip
 
     @property

@@ -5,7 +5,7 @@ Doesn't know how events are kept.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Protocol, TypeAlias
 
 from atoll.journal._events import Created, Event
@@ -20,18 +20,31 @@ class Shelf(Protocol):
         """Keep arrays and return their key; durable before the event that is being built."""
         ...
 
+    def keep(self, key: str, body: bytes) -> None:
+        """Keep bytes under a key of one's own; in the transaction of the event that is being built."""
+        ...
+
     def drop(self, key: str) -> None:
         """Forget arrays once the event that is being built is durable."""
         ...
 
 
 Entry: TypeAlias = Event | Callable[[Shelf], Event]
+Batch: TypeAlias = Callable[[Shelf], Sequence[Event]]
 
 
 class Hold(Protocol):
     """The right to write a run; gone when its process is, however it ends."""
 
     def release(self) -> None: ...
+
+
+class Source(Protocol):
+    """What a history is read from."""
+
+    def events(self, run: str, after: int = 0) -> Iterator[tuple[int, Event]]: ...
+
+    def arrays(self, run: str, key: str) -> Arrays: ...
 
 
 class Journal(Protocol):
@@ -97,4 +110,32 @@ class Journal(Protocol):
 
     def close(self) -> None:
         """Flush and let go."""
+        ...
+
+
+class Ledger(Journal, Protocol):
+    """A journal that keeps bodies, too, and tells when it is durable: what a coordinator needs. It never waits for the disk."""
+
+    def append_all(self, run: str, batch: Batch, *, nbytes: int = 0) -> None:
+        """Add the events that a function builds with a shelf at hand, or none: all of them in one transaction."""
+        ...
+
+    def when_durable(self, then: Callable[[Exception | None], None]) -> None:
+        """Call, from any thread, once all that was appended so far is durable; with an error when it never will be."""
+        ...
+
+    def revive(self) -> None:
+        """Write again after a failure. What was appended and is not durable is forgotten."""
+        ...
+
+    def encoded(self, run: str, after: int = 0, *, limit: int = 1000) -> list[tuple[int, bytes]]:
+        """Numbered events of a run as the bytes they are kept as. Raises `NotFound`."""
+        ...
+
+    def body(self, run: str, key: str) -> bytes:
+        """What was kept under a key. Raises `NotFound`."""
+        ...
+
+    def bodies(self, run: str) -> Iterator[tuple[str, bytes]]:
+        """All keys of a run, and the bytes kept under them; of large arrays only those that are no files."""
         ...

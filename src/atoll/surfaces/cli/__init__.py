@@ -33,7 +33,7 @@ def _answer(words: list[str]) -> int:
     if first in ("--help", "-h", "help") or _asks_for_help(words):
         from atoll.surfaces.cli._help import show_help
 
-        if show_help(next((w for w in words if not w.startswith("-") and w != "help"), "")):
+        if show_help([w for w in words if not w.startswith("-") and w != "help"]):
             return 0
     from atoll.surfaces.cli._dispatch import dispatch
 

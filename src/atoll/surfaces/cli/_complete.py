@@ -1,4 +1,4 @@
-"""What a shell asks while somebody types: the names of runs. Must answer within a blink.
+"""What a shell asks while somebody types: the names of runs and contexts. Must answer within a blink.
 
 Doesn't read what a run did: names stand in a column of their own.
 """
@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import os
 
-from atoll.surfaces.cli._home import home
+from atoll.surfaces.cli._home import contexts_file, home
 
 
 def complete(words: list[str]) -> int:
-    """Print candidates, one a line: `runs`. Whatever is wrong, there are simply none."""
+    """Print candidates, one a line: `runs` or `contexts`. Whatever is wrong, there are simply none."""
     if words[:1] == ["runs"]:
         print("\n".join(["@latest", *_names()]))
+    if words[:1] == ["contexts"]:
+        print("\n".join(["local", "simulation", *_contexts()]))
     return 0
 
 
@@ -32,3 +34,13 @@ def _names() -> list[str]:
     except sqlite3.Error:
         return []
     return names
+
+
+def _contexts() -> list[str]:
+    import json
+
+    try:
+        with open(contexts_file(), encoding="utf-8") as file:
+            return [str(name) for name in json.load(file)["contexts"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []

@@ -40,8 +40,10 @@ def _carry_out(words: list[str], out: Output) -> int:
     from atoll.surfaces.cli._parse import parse
 
     command, values = parse(words)
+    if getattr(values, "on", None):
+        out.on = f" --on {values.on}"
     module = import_module(f"atoll.surfaces.cli._{command.module}")
-    code: int = getattr(module, command.name)(values, out)
+    code: int = getattr(module, command.function)(values, out)
     return code
 
 

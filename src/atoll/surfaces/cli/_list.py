@@ -8,8 +8,8 @@ from __future__ import annotations
 from argparse import Namespace
 
 from atoll.journal import Summary
-from atoll.surfaces.cli._home import open_journal
 from atoll.surfaces.cli._output import STATUS_COLOURS, Output
+from atoll.surfaces.cli._runs import open_runs
 from atoll.surfaces.cli._words import age, number
 
 _METRICS = 3  # of the last round, shown in a line
@@ -17,13 +17,15 @@ _METRICS = 3  # of the last round, shown in a line
 
 def ls(values: Namespace, out: Output) -> int:
     """List the runs."""
-    journal = open_journal()
-    runs = journal.runs()
-    journal.close()
+    opened = open_runs(values)
+    try:
+        runs = opened.runs()
+    finally:
+        opened.close()
     shown = runs if values.limit is None else runs[: max(0, values.limit)]
     out.document("atoll.runs/1", {"runs": [as_document(s) for s in shown]})
     if not runs:
-        out.line("no runs yet: `atoll run` starts one in an app's folder, `atoll new` makes an app")
+        out.line(f"no runs yet: `atoll run{out.on}` starts one in an app's folder, `atoll new` makes an app")
         return 0
     out.table(
         ("ID", "NAME", "STATUS", "ROUND", "NODES", "METRICS", "AGE"),
@@ -45,7 +47,7 @@ def as_document(s: Summary) -> dict[str, object]:
 
 
 def _row(s: Summary, out: Output) -> tuple[str, ...]:
-    status = out.paint(s.status, STATUS_COLOURS[s.status])
+    status = out.paint(s.status, STATUS_COLOURS.get(s.status, "cyan"))
     chosen = [m for m in s.metrics if not m.startswith("train_")] + [
         m for m in s.metrics if m.startswith("train_")
     ]

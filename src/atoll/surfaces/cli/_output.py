@@ -32,6 +32,7 @@ class Output:
 
     def __init__(self, *, as_json: bool) -> None:
         self.as_json = as_json
+        self.on = ""  # what a next command has to say to go where this one went
         self._document: TextIO | None = None
         if as_json:
             sys.stdout.flush()
@@ -117,6 +118,18 @@ class Output:
             self.note(users_traceback(error).rstrip())
         self.document("atoll.error/1", {**told, "exit_code": code, **about})
         return code
+
+    def failed(self, reason: Mapping[str, str], **about: Any) -> None:
+        """Say why a run failed elsewhere, as its journal tells it: as `error` does for one that failed here."""
+        trace, message, mend = (reason.get(key, "") for key in ("traceback", "message", "mend"))
+        if trace:
+            self.note(trace.rstrip())
+        if reason.get("code") != "app.raised" or not trace:
+            self.note(self.paint("error: ", "red", "bold", stream=sys.stderr) + message)
+        if mend:
+            self.note(self.paint("  mend: ", "dim", stream=sys.stderr) + mend)
+        told = {"code": reason.get("code", "app.raised"), "message": message, "mend": mend}
+        self.document("atoll.error/1", {**told, "exit_code": 1, **about})
 
     def _in_words(self, error: AtollError) -> None:
         failures = getattr(error, "failures", [])

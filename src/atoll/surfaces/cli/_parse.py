@@ -8,19 +8,25 @@ from __future__ import annotations
 import argparse
 from typing import Any, NoReturn
 
-from atoll.surfaces.cli._table import COMMANDS, Command, Option, command
+from atoll.surfaces.cli._command import Command, Option
+from atoll.surfaces.cli._table import COMMANDS, GROUPS, command, named
 from atoll.values import ConfigError, nearest, suggestion
 
 
 def parse(words: list[str]) -> tuple[Command, argparse.Namespace]:
     """The command and its values. Raises `ConfigError` (`cli.unknown-command`, `cli.unknown-option`, `cli.usage`)."""
-    name, *rest = words
+    name, rest = named(words)
     if name.startswith("-"):
         raise ConfigError(
             "cli.usage", f"`{name}` comes before a command", "atoll COMMAND [OPTIONS]; see `atoll --help`"
         )
     found = command(name)
     if found is None:
+        if name in GROUPS:
+            verbs = ", ".join(c.name.split()[1] for c in COMMANDS if c.group == name)
+            raise ConfigError(
+                "cli.usage", f"`atoll {name}` needs a verb: {verbs}", f"see `atoll {name} --help`"
+            )
         near = suggestion(name, [c.name for c in COMMANDS], what="commands")
         raise ConfigError(
             "cli.unknown-command", f"there is no command `{name}`", f"{near}; see `atoll --help`"

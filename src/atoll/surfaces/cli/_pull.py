@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 
 from atoll.journal import History
-from atoll.surfaces.cli._home import open_journal
 from atoll.surfaces.cli._output import Output
+from atoll.surfaces.cli._runs import open_runs
 from atoll.surfaces.cli._words import count, size
 from atoll.values import ConfigError, NotFound, suggestion
 
@@ -23,9 +23,9 @@ _COLUMNS = ("run", "round", "node", "phase", "metric", "value", "time")
 
 def pull(values: Namespace, out: Output) -> int:
     """Write a run's model, or its metrics, to a file."""
-    journal = open_journal()
+    journal = open_runs(values)
     try:
-        history = History.of(journal, journal.find(values.run).id)
+        history = History.of(journal, journal.find(values.run).id, models=not values.metrics)
         return (_metrics if values.metrics else _model)(history, values, out)
     finally:
         journal.close()

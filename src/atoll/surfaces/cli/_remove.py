@@ -8,20 +8,20 @@ from __future__ import annotations
 from argparse import Namespace
 
 from atoll.journal import RUNNING
-from atoll.surfaces.cli._home import open_journal
 from atoll.surfaces.cli._output import Output
+from atoll.surfaces.cli._runs import open_runs
 from atoll.surfaces.cli._words import count
 from atoll.values import ConfigError, RunError
 
 
 def rm(values: Namespace, out: Output) -> int:
     """Delete runs, after asking."""
-    journal = open_journal()
+    journal = open_runs(values)
     try:
         runs = list({s.id: s for s in map(journal.find, values.run)}.values())
         busy = next((s for s in runs if s.status == RUNNING), None)
         if busy is not None:
-            raise RunError("run.busy", f"{busy.name} is running", f"atoll stop {busy.name}")
+            raise RunError("run.busy", f"{busy.name} is running", f"atoll stop {busy.name}{out.on}")
         names = ", ".join(s.name for s in runs)
         if not values.yes and not out.interactive():
             raise ConfigError(

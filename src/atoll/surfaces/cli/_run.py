@@ -6,27 +6,32 @@ Doesn't know how a run is carried out; `runtime` does.
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from atoll.app import Project, read_project
-from atoll.journal import FINISHED, RUNNING, STOPPED, Created, History, SqliteJournal, final_model
+from atoll.journal import FINISHED, RUNNING, STOPPED, Created, SqliteJournal
 from atoll.runtime import Simulation, of_project
+from atoll.surfaces._places import chosen
 from atoll.surfaces.cli._home import open_journal
+from atoll.surfaces.cli._outcome import conclude, document
 from atoll.surfaces.cli._output import Output
 from atoll.surfaces.cli._prints import prints_go_to
-from atoll.surfaces.cli._watching import Watching, watching
-from atoll.surfaces.cli._words import number, span
+from atoll.surfaces.cli._watching import watching
 from atoll.values import Config, ConfigError, NotFound, RunError
 
 _NODES = 10
 
 
 def run(values: Namespace, out: Output) -> int:
-    """Simulate the app in a folder."""
+    """Simulate the app in a folder, or run it on a federation."""
+    place = chosen(values.on)
+    if place is not None:
+        from atoll.surfaces.cli._run_on import run_on
+
+        return run_on(place, values, out)
+    refuse(values, ("detach", "check", "server"), "is for a run on a federation", "say which: --on NAME")
     project = read_project(values.folder or ".")
-    config = project.config.override(_settings(values.set))
+    config = project.config.override(settings_of(values.set))
     simulation = of_project(project, workers=values.workers, fail_fast=values.fail_fast)
     nodes = project.simulation.get("nodes", _NODES) if values.nodes is None else values.nodes
     seed = project.simulation.get("seed", 0) if values.seed is None else values.seed
@@ -40,6 +45,12 @@ def run(values: Namespace, out: Output) -> int:
 
 def resume(values: Namespace, out: Output) -> int:
     """Go on with a run: its project, config, nodes and seed as they were."""
+    place = chosen(values.on)
+    if place is not None:
+        from atoll.surfaces.cli._run_on import resume_on
+
+        return resume_on(place, values, out)
+    refuse(values, ("detach",), "is for a run on a federation", "say which: --on NAME")
     journal = open_journal()
     try:
         summary = journal.find(values.run)
@@ -83,7 +94,14 @@ def _project_of(created: Created) -> Project:
     return Project(folder, app["name"], app["server"], app["client"], Config(created.config), simulation)
 
 
-def _settings(pairs: list[str]) -> dict[str, str]:
+def refuse(values: Namespace, options: tuple[str, ...], why: str, mend: str) -> None:
+    """Refuse options that make no sense here. Raises `ConfigError`."""
+    for name in options:
+        if getattr(values, name) not in (None, False):
+            raise ConfigError("cli.usage", f"--{name.replace('_', '-')} {why}", mend)
+
+
+def settings_of(pairs: list[str]) -> dict[str, str]:
     """`KEY=VALUE` texts. Raises `ConfigError`."""
     for pair in pairs:
         if "=" not in pair:
@@ -114,47 +132,7 @@ def _attempt(
             {"code": "run.interrupted", "message": "interrupted", "run": created.id, "exit_code": 130},
         )
         return 130
-    out.document("atoll.run/1", _document(journal, created, history, watch))
+    out.document("atoll.run/1", document(journal, created, history, watch))
     if not values.quiet:
-        _conclude(created, history, watch, out)
+        conclude(created, history, watch, out)
     return 4 if history.status == STOPPED else 0
-
-
-def _conclude(created: Created, history: History, watch: Watching, out: Output) -> None:
-    rounds = history.rounds()
-    if history.status == STOPPED:
-        out.line(
-            out.paint("stopped", "yellow", "bold") + f" after round {rounds[-1]['round'] if rounds else 0}"
-        )
-        out.line(f"  go on with   atoll resume {created.name}")
-        return
-    last = {n: v for n, v in (rounds[-1] if rounds else {}).items() if n not in ("round", "seconds")}
-    told = "  ".join(f"{n} {number(v)}" for n, v in last.items())
-    out.line(out.paint("finished", "green", "bold") + f" in {span(watch.elapsed)}  {told}".rstrip())
-    out.line(f"  the model    atoll pull {created.name} -o model.safetensors")
-    out.line(f"  more         atoll show {created.name}")
-
-
-def _document(journal: SqliteJournal, created: Created, history: History, watch: Watching) -> dict[str, Any]:
-    rounds = history.rounds()
-    last = {n: v for n, v in (rounds[-1] if rounds else {}).items() if n not in ("round", "seconds")}
-    timings = {
-        "total": watch.elapsed,
-        "first_round": watch.first_round,
-        "rounds": [r["seconds"] for r in rounds],
-    }
-    return {
-        "run": created.id, "name": created.name, "status": history.status, "rounds": rounds, "metrics": last,
-        "timings": timings, "model": model_files(journal, created.id), "failures": watch.failures,
-        "nodes": len(created.nodes), "seed": created.seed, "config": created.config,
-    }  # fmt: skip
-
-
-def model_files(journal: SqliteJournal, run: str) -> dict[str, dict[str, Any]]:
-    """Where a run's model is, by name: its object, and the path when that is a file of its own."""
-    keys: Mapping[str, str] = final_model(event for _, event in journal.events(run))
-    found = {}
-    for name, key in keys.items():
-        path = journal.home / "runs" / run / f"{key}.safetensors"
-        found[name] = {"object": key, "path": str(path) if path.exists() else None}
-    return found

@@ -22,10 +22,9 @@ from atoll.journal import (
     Summary,
     failures_of,
 )
-from atoll.surfaces.cli._home import open_journal
 from atoll.surfaces.cli._list import as_document
 from atoll.surfaces.cli._output import STATUS_COLOURS, Output
-from atoll.surfaces.cli._run import model_files
+from atoll.surfaces.cli._runs import Runs, model_files, open_runs, waiting
 from atoll.surfaces.cli._words import age, count, flat, number, size, span
 
 _ROUNDS = 20  # shown at most, the last ones
@@ -34,29 +33,34 @@ _COLUMNS = 8
 
 def show(values: Namespace, out: Output) -> int:
     """Show a run."""
-    journal = open_journal()
+    journal = open_runs(values)
     try:
         summary = journal.find(values.run)
-        history = History.of(journal, summary.id)
+        history = History.of(journal, summary.id, models=isinstance(journal, SqliteJournal))
+        why = waiting(journal, summary.id)
         events = [event for _, event in journal.events(summary.id)]
         created, failures = events[0], [f for f in failures_of(events) if f.failure != "late"]
         assert isinstance(created, Created)
         if out.as_json:
-            out.document("atoll.show/1", _document(journal, summary, created, history, failures))
+            out.document(
+                "atoll.show/1", {**_document(journal, summary, created, history, failures), "waiting": why}
+            )
             return 0
         _head(summary, created, out)
+        if why:
+            out.line(f"  {out.paint('waiting', 'yellow')}   {why}")
         _rounds(history.rounds(), out)
         _failures(failures, out)
         _ending(summary, out)
-        _model(history, journal, summary, out)
-        _onward(summary, bool(history.models), out)
+        has_model = _model(history, journal, summary, out)
+        _onward(summary, has_model, out)
         return 0
     finally:
         journal.close()
 
 
 def _document(
-    journal: SqliteJournal, summary: Summary, created: Created, history: History, failures: list[Failed]
+    journal: Runs, summary: Summary, created: Created, history: History, failures: list[Failed]
 ) -> dict[str, Any]:
     counted = Counter((f.action, f.failure, f.message) for f in failures)
     return {
@@ -69,7 +73,7 @@ def _document(
 
 def _head(summary: Summary, created: Created, out: Output) -> None:
     rounds = f"round {summary.round} of {summary.rounds}" if summary.rounds else "no round yet"
-    status = out.paint(summary.status, STATUS_COLOURS[summary.status], "bold")
+    status = out.paint(summary.status, STATUS_COLOURS.get(summary.status, "cyan"), "bold")
     out.line(f"{out.paint(summary.name, 'bold')}  {out.paint(summary.id, 'dim')}  {status}, {rounds}")
     attempts = f", {count(summary.attempts, 'attempt')}" if summary.attempts > 1 else ""
     began = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(summary.created))
@@ -138,25 +142,31 @@ def _indented(text: str, out: Output) -> None:
         out.line(out.paint(f"    {line}", "dim"))
 
 
-def _model(history: History, journal: SqliteJournal, summary: Summary, out: Output) -> None:
-    if not history.models:
-        return
+def _model(history: History, runs: Runs, summary: Summary, out: Output) -> bool:
+    """Where the model is; whether there is one."""
+    files = model_files(runs, summary.id)
+    if not files:
+        return False
     out.line()
-    files = model_files(journal, summary.id)
-    for name, arrays in history.models.items():
-        place = files[name]["path"] or "in the journal"
-        out.line(f"{out.paint(name, 'bold')}: {count(len(arrays), 'array')}, {size(arrays.nbytes)}, {place}")
+    for name, found in files.items():
+        arrays = history.models.get(name)
+        place = found["path"] or (
+            "in the journal" if isinstance(runs, SqliteJournal) else "at the coordinator"
+        )
+        what = f"{count(len(arrays), 'array')}, {size(arrays.nbytes)}, " if arrays is not None else ""
+        out.line(f"{out.paint(name, 'bold')}: {what}{place}")
+    return True
 
 
 def _onward(summary: Summary, has_model: bool, out: Output) -> None:
     out.line()
     if summary.status == RUNNING:
-        out.line(f"  atoll log {summary.name} --follow")
-        out.line(f"  atoll stop {summary.name}")
+        out.line(f"  atoll log {summary.name} --follow{out.on}")
+        out.line(f"  atoll stop {summary.name}{out.on}")
         return
     if summary.status != FINISHED:
-        out.line(f"  atoll resume {summary.name}")
+        out.line(f"  atoll resume {summary.name}{out.on}")
     if has_model:
-        out.line(f"  atoll pull {summary.name} -o model.safetensors")
+        out.line(f"  atoll pull {summary.name}{out.on} -o model.safetensors")
     if summary.round:
-        out.line(f"  atoll pull {summary.name} --metrics -o metrics.csv")
+        out.line(f"  atoll pull {summary.name}{out.on} --metrics -o metrics.csv")

@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 _ALIKE = 3  # failures of one kind that are told one by one, in one round
 
 
-def watching(created: Created, out: Output, *, quiet: bool) -> Watching:
+def watching(created: Created, out: Output, *, quiet: bool, live: bool = True) -> Watching:
     """How to watch a run: live on a terminal, in lines off one, not at all when quiet."""
     stream = sys.stderr if out.as_json else sys.stdout
-    return Watching(created, out, stream, quiet=quiet, live=not quiet and _draws(stream))
+    return Watching(created, out, stream, quiet=quiet, live=live and not quiet and _draws(stream))
 
 
 def _draws(stream: TextIO) -> bool:

@@ -1,0 +1,71 @@
+"""`atoll coordinator`: run one, back it up, restore it.
+
+Doesn't know what a coordinator does.
+"""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+
+from atoll.surfaces._places import coordinator_home
+from atoll.surfaces.cli._daemon import leave_signals_to_the_daemon
+from atoll.surfaces.cli._output import Output
+from atoll.surfaces.cli._words import count, size
+from atoll.values import ConfigError
+
+_PORT = 8765
+
+
+def start(values: Namespace, out: Output) -> int:
+    """Run a coordinator until it is told to end."""
+    from atoll.service.coordinator import Settings, serve
+
+    if bool(values.tls_cert) != bool(values.tls_key):
+        raise ConfigError("cli.usage", "--tls-cert and --tls-key go together", "give both, or neither")
+    folder = _home(values)
+    settings = Settings(
+        home=folder, host=values.host or "127.0.0.1", port=_PORT if values.port is None else values.port,
+        tls_cert=values.tls_cert, tls_key=values.tls_key, tls=True if values.tls else None, embedded_host=not values.no_host,
+    )  # fmt: skip
+    leave_signals_to_the_daemon()
+
+    def ready(url: str) -> None:
+        out.document(
+            "atoll.coordinator/1", {"url": url, "home": str(folder), "token_file": str(folder / "token")}
+        )
+        out.line(f"the coordinator listens at {out.paint(url, 'bold')}; ^C ends it")
+        out.line(f"  its token    {folder / 'token'}")
+        out.line(f"  a node       atoll node start --coordinator {url} --name NAME --data train=FILE")
+        out.line(f"  remember it  atoll context add NAME {url}")
+
+    serve(settings, ready=ready)
+    return 0
+
+
+def backup(values: Namespace, out: Output) -> int:
+    """Write a backup."""
+    from atoll.service.coordinator import backup as write
+
+    folder, path = _home(values), Path(values.output or "coordinator-backup.tar").expanduser()
+    write(folder, path)
+    nbytes = path.stat().st_size
+    out.document("atoll.backup/1", {"home": str(folder), "path": str(path.resolve()), "bytes": nbytes})
+    out.line(f"{path}: {size(nbytes)}; it holds the coordinator's token and keys: keep it as you keep those")
+    return 0
+
+
+def restore(values: Namespace, out: Output) -> int:
+    """Make a home from a backup."""
+    from atoll.service.coordinator import restore as read
+
+    folder = _home(values)
+    runs = read(Path(values.file).expanduser(), folder)
+    out.document("atoll.restore/1", {"home": str(folder), "runs": runs})
+    out.line(f"{folder}: {count(runs, 'run')}")
+    out.line(f"  start it     atoll coordinator start{f' --home {folder}' if values.home else ''}")
+    return 0
+
+
+def _home(values: Namespace) -> Path:
+    return Path(values.home).expanduser().resolve() if values.home else coordinator_home().resolve()
