@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from atoll import Arrays
-from atoll.journal import Accepted, Diverged, Failed, Journal, Offered, Row
+from atoll.journal import Accepted, Called, CallRow, Diverged, Failed, Journal, Ledger, Offered, Row, decode
 from atoll.values import AtollError, ConfigError, JournalError, NotFound
 
 
@@ -66,6 +66,13 @@ def test_every_kind_of_event_comes_back_as_it_was(journal: Journal, make: Any) -
             failure="raised",
             message="ValueError: ☠",
             traceback="Traceback ...",
+            **place,
+        ),
+        Called(
+            time=3.5,
+            task="task-x",
+            config={"lr": 0.1},
+            calls=[CallRow("1.0.0.a", "sha256:0", "a", 0, 0, 7, 1)],
             **place,
         ),
         Diverged(time=4.0, round=1, ordinal=0, was="a", now="b"),
@@ -280,6 +287,63 @@ def test_only_what_is_asked_for_is_kept(journal: Journal, make: Any, size: int) 
             journal.arrays(run, key)
     assert journal.arrays(run, keys[3]) == make.arrays(3, size)
     assert journal.arrays(other, elsewhere) == make.arrays(0, size)
+
+
+def test_bodies_are_kept_with_the_event_and_dropped_with_another(journal: Ledger, make: Any) -> None:
+    run, other = journal.create(make.created()).id, journal.create(make.created()).id
+
+    def keeping(shelf: Any) -> Any:
+        shelf.keep("task-1", b"one")
+        shelf.keep("task-2", b"two")
+        return make.started(), make.logged()
+
+    def dropping(shelf: Any) -> Any:
+        shelf.drop("task-1")
+        shelf.drop("task-2")
+        shelf.keep("task-2", b"again")
+        return ()
+
+    journal.append_all(run, keeping)
+    journal.flush()
+    assert journal.body(run, "task-1") == b"one"
+    assert dict(journal.bodies(run)) == {"task-1": b"one", "task-2": b"two"}
+    journal.append_all(run, dropping)
+    journal.flush()
+    assert dict(journal.bodies(run)) == {"task-2": b"again"}
+    assert len(list(journal.events(run))) == 3, "a batch may hold no event"
+    for missing in ((run, "task-1"), (other, "task-2")):
+        with pytest.raises(NotFound) as unknown:
+            journal.body(*missing)
+        assert unknown.value.code == "object.unknown"
+    journal.remove(run)
+    assert dict(journal.bodies(run)) == {}
+
+
+def test_whoever_asks_is_told_when_all_is_durable(journal: Ledger, make: Any) -> None:
+    run, told = journal.create(make.created()).id, threading.Event()
+    found: list[int] = []
+
+    def then(error: Exception | None) -> None:
+        assert error is None
+        found.append(len(list(journal.events(run))))
+        told.set()
+
+    for _ in range(1000):
+        journal.append(run, make.logged())
+    journal.when_durable(then)
+    assert told.wait(10)
+    assert found == [1001]
+
+
+def test_events_are_read_as_the_bytes_they_are(journal: Ledger, make: Any) -> None:
+    run = journal.create(make.created()).id
+    for _ in range(5):
+        journal.append(run, make.logged())
+    journal.flush()
+    whole = list(journal.events(run))
+    assert [(n, decode(body)) for n, body in journal.encoded(run, 2, limit=3)] == whole[2:5]
+    with pytest.raises(NotFound):
+        journal.encoded("nobody")
 
 
 def test_arrays_belong_to_their_run(journal: Journal, make: Any) -> None:

@@ -346,3 +346,24 @@ def test_what_was_flushed_survives_kill_9_at_any_moment(tmp_path: Path, make: An
         assert [e.message for e in mine[::2]][:count] == [str(i) for i in range(count)]
         for e in mine[1::2]:
             assert int(journal.arrays(run, e.state["model"])["x"][0]) == e.round
+
+
+def test_a_journal_that_could_not_be_written_is_revived(tmp_path: Path, make: Any) -> None:
+    journal = SqliteJournal(tmp_path)
+    run = journal.create(make.created()).id
+    failures: list[Exception | None] = []
+
+    def broken(shelf: Any) -> Any:
+        raise OSError(28, "No space left on device")
+
+    journal.append_all(run, broken)
+    with pytest.raises(JournalError):
+        journal.append(run, make.logged("lost"))
+        journal.flush()
+    journal.when_durable(failures.append)
+    assert [getattr(f, "code", "") for f in failures] == ["journal.write-failed"]
+    journal.revive()
+    journal.append(run, make.logged("kept"))
+    journal.flush()
+    assert [e.message for _, e in journal.events(run, 1)] == ["kept"]
+    journal.close()

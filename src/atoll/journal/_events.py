@@ -51,6 +51,31 @@ class Offered(_Event, frozen=True, kw_only=True):
     cohort: list[str]
 
 
+class CallRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One node's part of a `Called`. The digest names the task's content; `seq` is the call's number within the run."""
+
+    key: str
+    digest: str
+    node: str
+    index: int
+    place: int
+    seed: int
+    seq: int
+    deadline: float | None = None
+
+
+class Called(_Event, frozen=True, kw_only=True):
+    """Deployed: calls to be offered to nodes, until each has an outcome. `task` is the object that holds its payload."""
+
+    round: int
+    ordinal: int
+    action: str
+    task: str
+    config: dict[str, Any] = {}
+    alike: bool = True
+    calls: list[CallRow]
+
+
 class Accepted(_Event, frozen=True, kw_only=True):
     """A reply counts; it is durable, and will never be asked for again."""
 
@@ -65,6 +90,10 @@ class Accepted(_Event, frozen=True, kw_only=True):
     payload: str  # the object that holds the reply's payload
     state: str = ""  # the node's state after it, when the task changed it
     staleness: int = 0  # in a stream: how many newer tasks were sent since its own
+    key: str = ""  # deployed: of the call that it answers
+    digest: str = ""  # ... and its own
+    seq: int = 0  # ... the call's number, by which the node keeps its state
+    state_changed: bool = False
 
 
 class Failed(_Event, frozen=True, kw_only=True):
@@ -78,6 +107,8 @@ class Failed(_Event, frozen=True, kw_only=True):
     failure: str
     message: str
     traceback: str = ""
+    key: str = ""
+    digest: str = ""
 
 
 class Row(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -132,7 +163,9 @@ class Finished(_Event, frozen=True, kw_only=True):
     reason: dict[str, str] = {}  # code, message, mend, traceback
 
 
-Event: TypeAlias = Created | Started | Offered | Accepted | Failed | Committed | Diverged | Logged | Finished
+Event: TypeAlias = (
+    Created | Started | Offered | Called | Accepted | Failed | Committed | Diverged | Logged | Finished
+)
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Event)

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import partial
 
 import msgspec
 
-from atoll.journal._events import Created, Event, Finished
-from atoll.journal._journal import Entry
+from atoll.journal._events import Created, Event, Finished, encode
+from atoll.journal._journal import Batch, Entry
 from atoll.journal._summary import INTERRUPTED, RUNNING, Summary, admitted, pick, project
 from atoll.values import Arrays, JournalError, NotFound
 
@@ -27,6 +27,7 @@ class MemoryJournal:
         self._events: dict[str, list[Event]] = {}
         self._summaries: dict[str, Summary] = {}
         self._objects: dict[tuple[str, str], Arrays] = {}
+        self._bodies: dict[str, dict[str, bytes]] = {}
         self._keys = itertools.count(1)
         self._holds: dict[str, _MemoryHold] = {}
         self._changed = threading.Condition()
@@ -38,16 +39,29 @@ class MemoryJournal:
         return created
 
     def append(self, run: str, entry: Entry, *, nbytes: int = 0) -> None:
+        self.append_all(run, lambda shelf: (entry(shelf) if callable(entry) else entry,))
+
+    def append_all(self, run: str, batch: Batch, *, nbytes: int = 0) -> None:
         shelf = _MemoryShelf(self._objects, run, self._keys)
-        event = entry(shelf) if callable(entry) else entry
+        events = batch(shelf)
         with self._changed:
-            self._events[run].append(event)
-            summary = project(self._summaries.get(run), event)
-            if summary is not None:
-                self._summaries[run] = summary
+            bodies = self._bodies.setdefault(run, {})
+            bodies.update(shelf.kept)
+            for event in events:
+                self._events[run].append(event)
+                summary = project(self._summaries.get(run), event)
+                if summary is not None:
+                    self._summaries[run] = summary
             for key in shelf.dropped:
                 self._objects.pop((run, key), None)
+                bodies.pop(key, None)
             self._changed.notify_all()
+
+    def when_durable(self, then: Callable[[Exception | None], None]) -> None:
+        then(None)
+
+    def revive(self) -> None:
+        """Nothing to do: what is appended is kept."""
 
     def flush(self) -> None:
         """Nothing to do: what is appended is kept."""
@@ -56,6 +70,9 @@ class MemoryJournal:
         if run not in self._events:
             raise NotFound("run.unknown", f"there is no run `{run}`")
         yield from enumerate(self._events[run][after:], start=after + 1)
+
+    def encoded(self, run: str, after: int = 0, *, limit: int = 1000) -> list[tuple[int, bytes]]:
+        return [(number, encode(event)) for number, event in itertools.islice(self.events(run, after), limit)]
 
     def runs(self) -> list[Summary]:
         numbered = enumerate(self._summaries.values())
@@ -71,10 +88,21 @@ class MemoryJournal:
         except KeyError:
             raise NotFound("object.unknown", f"run `{run}` keeps no object `{key}`") from None
 
+    def body(self, run: str, key: str) -> bytes:
+        try:
+            return self._bodies[run][key]
+        except KeyError:
+            raise NotFound("object.unknown", f"run `{run}` keeps no object `{key}`") from None
+
+    def bodies(self, run: str) -> Iterator[tuple[str, bytes]]:
+        yield from list(self._bodies.get(run, {}).items())
+
     def keep_only(self, run: str, keys: Collection[str]) -> None:
         for owner, key in list(self._objects):
             if owner == run and key not in keys:
                 del self._objects[owner, key]
+        kept = self._bodies.get(run, {})
+        self._bodies[run] = {key: body for key, body in kept.items() if key in keys}
 
     def remove(self, run: str) -> None:
         if run not in self._events:
@@ -83,6 +111,7 @@ class MemoryJournal:
             raise JournalError("run.busy", f"run `{run}` is running", "stop it first")
         self._events.pop(run, None)
         self._summaries.pop(run, None)
+        self._bodies.pop(run, None)
         for key in [k for k in self._objects if k[0] == run]:
             del self._objects[key]
 
@@ -136,7 +165,13 @@ class _MemoryHold:
 class _MemoryShelf:
     def __init__(self, objects: dict[tuple[str, str], Arrays], run: str, keys: Iterator[int]) -> None:
         self._objects, self._run, self._keys = objects, run, keys
+        self.kept: dict[str, bytes] = {}
         self.dropped: list[str] = []
+
+    def keep(self, key: str, body: bytes) -> None:
+        self.kept[key] = body
+        if key in self.dropped:
+            self.dropped.remove(key)
 
     def put(self, kind: str, arrays: Arrays) -> str:
         key = f"{kind}-{next(self._keys)}"  # no digest: the object itself is kept, so that nothing is hashed

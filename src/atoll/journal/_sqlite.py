@@ -10,7 +10,7 @@ import os
 import shutil
 import sqlite3
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ import msgspec
 
 from atoll.journal._events import Created, Event, Finished, decode, encode
 from atoll.journal._files import Files
-from atoll.journal._journal import Entry
+from atoll.journal._journal import Batch, Entry
 from atoll.journal._lock import FileLock, is_locked, one_at_a_time
 from atoll.journal._nudge import Watcher, nudge
 from atoll.journal._summary import INTERRUPTED, RUNNING, Summary, admitted, pick, project
@@ -73,7 +73,23 @@ class SqliteJournal:
 
     def append(self, run: str, entry: Entry, *, nbytes: int = 0) -> None:
         writer = self._writer or self._begin_writing()
-        writer.append(run, entry, nbytes)
+        writer.append(run, lambda shelf: (entry(shelf) if callable(entry) else entry,), nbytes)
+
+    def append_all(self, run: str, batch: Batch, *, nbytes: int = 0) -> None:
+        writer = self._writer or self._begin_writing()
+        writer.append(run, batch, nbytes)
+
+    def when_durable(self, then: Callable[[Exception | None], None]) -> None:
+        writer = self._writer
+        if writer is None:
+            then(None)
+        else:
+            writer.when_durable(then)
+
+    def revive(self) -> None:
+        with self._one_writer:
+            if self._writer is not None and self._writer.failed:
+                self._writer = None  # its thread has ended
 
     def flush(self) -> None:
         if self._writer is not None:
@@ -88,6 +104,12 @@ class SqliteJournal:
                 yield number, _decoded(run, number, body)
             after = rows[-1][0]
 
+    def encoded(self, run: str, after: int = 0, *, limit: int = 1000) -> list[tuple[int, bytes]]:
+        select = "SELECT seq, body FROM events WHERE run = ? AND seq > ? ORDER BY seq LIMIT ?"
+        if not self._rows("SELECT 1 FROM runs WHERE id = ?", run):
+            raise NotFound("run.unknown", f"there is no run `{run}`")
+        return self._rows(select, run, after, limit)
+
     def runs(self) -> list[Summary]:
         return [self._seen(s) for s in self._summaries()]
 
@@ -97,6 +119,18 @@ class SqliteJournal:
     def arrays(self, run: str, key: str) -> Arrays:
         inline = self._rows("SELECT body FROM objects WHERE run = ? AND key = ?", run, key)
         return self._files(run).read(key, inline[0][0] if inline else None)
+
+    def body(self, run: str, key: str) -> bytes:
+        found = self._rows("SELECT body FROM objects WHERE run = ? AND key = ?", run, key)
+        if not found:
+            raise NotFound("object.unknown", f"run `{run}` keeps no object `{key}`")
+        body: bytes = found[0][0]
+        return body
+
+    def bodies(self, run: str) -> Iterator[tuple[str, bytes]]:
+        for (key,) in self._rows("SELECT key FROM objects WHERE run = ?", run):
+            for (body,) in self._rows("SELECT body FROM objects WHERE run = ? AND key = ?", run, key):
+                yield key, body
 
     def keep_only(self, run: str, keys: Collection[str]) -> None:
         self.flush()

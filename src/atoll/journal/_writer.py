@@ -16,12 +16,12 @@ import msgspec
 
 from atoll.journal._events import Event, encode
 from atoll.journal._files import Files
-from atoll.journal._journal import Entry
+from atoll.journal._journal import Batch
 from atoll.journal._summary import Summary, project
 from atoll.values import Arrays, AtollError, JournalError, failpoint, register
 
 ROOM = 64 << 20  # bytes that may wait to be written
-GROUP = 512  # entries in one transaction
+GROUP = 512  # batches in one transaction
 
 _BEFORE_BUILD = register("journal.before-build", "entries wait, nothing is written yet")
 _BEFORE_COMMIT = register("journal.before-commit", "the transaction is filled, not committed")
@@ -32,7 +32,7 @@ _AFTER_DROP = register("journal.after-drop", "objects are dropped")
 
 class _Waiting(NamedTuple):
     run: str
-    entry: Entry
+    batch: Batch
     nbytes: int
 
 
@@ -45,6 +45,8 @@ class Writer:
         self._changed = threading.Condition()
         self._pending_bytes = 0
         self._unwritten = 0
+        self._appended = self._written = 0
+        self._callbacks: deque[tuple[int, Callable[[Exception | None], None]]] = deque()
         self._failure: Exception | None = None
         self._closing = False
         self._numbers: dict[str, int] = {}
@@ -53,15 +55,16 @@ class Writer:
         self._thread = threading.Thread(target=self._work, name="atoll-journal", daemon=True)
         self._thread.start()
 
-    def append(self, run: str, entry: Entry, nbytes: int) -> None:
-        """Put an entry in line; wait while too many bytes do."""
+    def append(self, run: str, batch: Batch, nbytes: int) -> None:
+        """Put a batch in line; wait while too many bytes do."""
         with self._changed:
             if (self._pending_bytes and self._pending_bytes + nbytes > ROOM) or self._unwritten > 8 * GROUP:
                 self._changed.wait_for(self._has_room(nbytes))
             self._raise_failure()
-            self._queue.append(_Waiting(run, entry, nbytes))
+            self._queue.append(_Waiting(run, batch, nbytes))
             self._pending_bytes += nbytes
             self._unwritten += 1
+            self._appended += 1
             if self._unwritten == 1:
                 self._changed.notify_all()
 
@@ -70,6 +73,20 @@ class Writer:
         with self._changed:
             self._changed.wait_for(lambda: not self._unwritten or self._failure is not None)
             self._raise_failure()
+
+    def when_durable(self, then: Callable[[Exception | None], None]) -> None:
+        """Call when all that is in line now is durable, or can't be."""
+        with self._changed:
+            if self._failure is None and self._unwritten:
+                self._callbacks.append((self._appended, then))
+                return
+            failure = self._error()
+        then(failure)
+
+    @property
+    def failed(self) -> bool:
+        """Whether something could not be written: nothing will be any more."""
+        return self._failure is not None
 
     def close(self) -> None:
         """Write what waits, and end the thread."""
@@ -86,13 +103,16 @@ class Writer:
         return enough
 
     def _raise_failure(self) -> None:
-        if isinstance(self._failure, AtollError):
-            raise self._failure
-        if self._failure is not None:
-            mend = "make space or mend the disk, then `atoll resume` the run: what was committed is kept"
-            raise JournalError(
-                "journal.write-failed", f"the journal {self._path} can't be written: {self._failure}", mend
-            )
+        if (error := self._error()) is not None:
+            raise error
+
+    def _error(self) -> AtollError | None:
+        if self._failure is None or isinstance(self._failure, AtollError):
+            return self._failure
+        mend = "make space or mend the disk, then `atoll resume` the run: what was committed is kept"
+        return JournalError(
+            "journal.write-failed", f"the journal {self._path} can't be written: {self._failure}", mend
+        )
 
     def _work(self) -> None:
         from atoll.journal._sqlite import connect
@@ -119,9 +139,9 @@ class Writer:
         failpoint(_BEFORE_BUILD)
         built: list[tuple[str, Event]] = []
         shelves: dict[str, _Shelf] = {}
-        for run, entry, _ in group:  # large arrays are written before the database is locked
+        for run, batch, _ in group:  # large arrays are written before the database is locked
             shelf = shelves.get(run) or shelves.setdefault(run, _Shelf(self._room(run)))
-            built.append((run, entry(shelf) if callable(entry) else entry))
+            built.extend((run, event) for event in batch(shelf))
         database.execute("BEGIN IMMEDIATE")
         for run, shelf in shelves.items():
             database.executemany(
@@ -178,14 +198,24 @@ class Writer:
     def _done(self, group: list[_Waiting]) -> None:
         with self._changed:
             self._unwritten -= len(group)
+            self._written += len(group)
             self._pending_bytes -= sum(w.nbytes for w in group)
             self._changed.notify_all()
+            told = []
+            while self._callbacks and self._callbacks[0][0] <= self._written:
+                told.append(self._callbacks.popleft()[1])
+        for then in told:
+            then(None)
 
     def _fail(self, error: Exception) -> None:
         with self._changed:
             self._failure = error
             self._queue.clear()
             self._changed.notify_all()
+            told, failure = [then for _, then in self._callbacks], self._error()
+            self._callbacks.clear()
+        for then in told:
+            then(failure)
 
 
 class _Shelf:
@@ -203,6 +233,11 @@ class _Shelf:
         if key in self.dropped:
             self.dropped.remove(key)
         return key
+
+    def keep(self, key: str, body: bytes) -> None:
+        self.inline.append((key, body))
+        if key in self.dropped:
+            self.dropped.remove(key)
 
     def drop(self, key: str) -> None:
         self.dropped.append(key)
