@@ -36,6 +36,7 @@ from atoll.values import NotFound, ObjectDamaged, failpoint
 RESERVE = 64 << 20  # bytes left free on the disk: for the database, which must be able to say that it is full
 _GROUP = 64  # objects that are made durable together
 _TOUCH = 60  # seconds: an object younger than that needn't be made younger
+_FRESH = 5 * _TOUCH  # seconds: an object younger than that is in use
 _Seen = tuple[int, int, int]
 
 
@@ -177,6 +178,19 @@ class DirectoryStore:
             if _age(path) < before:
                 self._drop_stale(path)
         return gone
+
+    def trim(self, room: int) -> None:
+        """Forget objects until they have no more than so many bytes, the oldest first: for a folder that is a cache.
+
+        Those that came or were asked for in the last minutes stay.
+        """
+        before = self._clock() - _FRESH
+        rows = sorted((_age(p), _size(p), d) for d in self.digests() for p in [self._path(d)])
+        over = sum(size for _, size, _ in rows) - room
+        for age, size, digest in rows:
+            if over > 0 and age < before:
+                self.remove(digest)
+                over -= size
 
     # -- within --------------------------------------------------------------------------------------------
 

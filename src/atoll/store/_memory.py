@@ -23,7 +23,7 @@ from atoll.store._store import (
     missing,
     too_long,
 )
-from atoll.values import ObjectDamaged
+from atoll.values import NotFound, ObjectDamaged
 
 
 class MemoryStore:
@@ -43,19 +43,15 @@ class MemoryStore:
 
     def held(self, digests: Iterable[str]) -> dict[str, int]:
         with self._lock:
-            return {
-                d: len(self._parts[d][0]) for d in digests if d in self._parts and d not in self._receiving
-            }
+            asked = [d for d in digests if hex_of(d)]
+            return {d: len(self._parts[d][0]) for d in asked if d in self._parts and d not in self._receiving}
 
     def size(self, digest: str) -> int:
-        return self.open(digest).nbytes
+        return len(self._get(digest))
 
     def open(self, digest: str) -> memoryview:
-        hex_of(digest)
-        found = self._objects.get(digest)
-        if found is None:
-            raise missing(digest)
-        return memoryview(found[0])
+        self.verify(digest)
+        return memoryview(self._get(digest))
 
     def read(self, digest: str, offset: int, length: int) -> bytes:
         view = self.open(digest)
@@ -89,9 +85,9 @@ class MemoryStore:
     def receive(self, digest: str, size: int) -> Part:
         hex_of(digest)
         with self._lock:
-            if digest in self._objects and self.size(digest) != size:
-                raise damaged(digest, f"it has {self.size(digest):,} bytes, not {size:,}")
-            if digest in self.has([digest]):
+            if self._sound(digest):
+                if self.size(digest) != size:
+                    raise damaged(digest, f"it has {self.size(digest):,} bytes, not {size:,}")
                 return _MemoryPart(self, digest, size, bytearray(self.open(digest)), alone=False)
             alone = digest not in self._receiving
             self._receiving.add(digest)
@@ -102,7 +98,7 @@ class MemoryStore:
         return settle_each(parts)
 
     def verify(self, digest: str) -> None:
-        if digest_bytes(self.open(digest)) != digest:
+        if digest_bytes(self._get(digest)) != digest:
             self.remove(digest)
             raise damaged(digest, "the bytes have another hash")
 
@@ -125,6 +121,20 @@ class MemoryStore:
             for digest in stale:
                 del self._parts[digest]
             return old
+
+    def _sound(self, digest: str) -> bool:
+        try:
+            self.verify(digest)
+        except (NotFound, ObjectDamaged):
+            return False
+        return bool(self.has([digest]))
+
+    def _get(self, digest: str) -> bytes:
+        hex_of(digest)
+        found = self._objects.get(digest)
+        if found is None:
+            raise missing(digest)
+        return found[0]
 
     def _leave(self, part: _MemoryPart) -> None:
         with self._lock:
