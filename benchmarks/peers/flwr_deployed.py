@@ -18,6 +18,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+import itertools
+
 from _peers import quiet
 
 BIN = Path(sys.executable).parent
@@ -46,13 +48,22 @@ def measure(folder: Path, options: argparse.Namespace) -> dict[str, object]:
     with open(folder / "log", "wb") as log:
 
         def start(*command: str) -> None:
-            daemons.append(subprocess.Popen([str(BIN / command[0]), *command[1:]], env=env, stdout=log, stderr=log))
+            daemons.append(
+                subprocess.Popen([str(BIN / command[0]), *command[1:]], env=env, stdout=log, stderr=log)
+            )
 
         start("flower-superlink", "--insecure", "--host", "127.0.0.1", "--port", str(port))
         try:
             wait_for(port)
             for _ in range(options.nodes):
-                start("flower-supernode", "--insecure", "--superlink", f"127.0.0.1:{port}", "--port", str(free_port()))
+                start(
+                    "flower-supernode",
+                    "--insecure",
+                    "--superlink",
+                    f"127.0.0.1:{port}",
+                    "--port",
+                    str(free_port()),
+                )
             idle = sum(resident(d.pid) for d in daemons)
             out = folder / "out.json"
             config = f'rounds={options.rounds} floats={options.floats} nodes={options.nodes} out="{out}"'
@@ -72,7 +83,7 @@ def measure(folder: Path, options: argparse.Namespace) -> dict[str, object]:
                 except subprocess.TimeoutExpired:
                     daemon.kill()
     ends = found["ends"]
-    rounds = [b - a for a, b in zip(ends, ends[1:], strict=False)]
+    rounds = [b - a for a, b in itertools.pairwise(ends)]
     return {"rounds": rounds, "first": ends[0] - begun, "started": found["started"] - begun, "idle": idle}
 
 

@@ -20,9 +20,9 @@ from pathlib import Path
 
 from atoll.app import read_project
 from atoll.journal import Event, Finished, decode
-from atoll.values import Arrays
-from atoll.wire import Address, Client, Events, NewRun, Ok, RunInfo, Shelved, join, pack_bundle, pull, push
 from atoll.store import DirectoryStore
+from atoll.values import Arrays
+from atoll.wire import Address, Client, Events, NewRun, RunInfo, Shelved, join, pack_bundle, pull, push
 
 HERE = Path(__file__).parent
 APP = HERE / "app"
@@ -110,24 +110,38 @@ class Ordeal:
         self.port = free_port()
         self.daemons: dict[str, Daemon] = {}
         home = folder / "coordinator"
-        self._start("coordinator", "coordinator", {"home": str(home), "port": self.port, "embedded_host": False})
+        self._start(
+            "coordinator", "coordinator", {"home": str(home), "port": self.port, "embedded_host": False}
+        )
         self.wait_for(home / "token")
         self.address = Address(f"http://127.0.0.1:{self.port}", token=(home / "token").read_text().strip())
         self.client = Client(self.address, agent="ordeal")
         dial = {"url": f"http://127.0.0.1:{through or self.port}", "token": self.address.token}
-        self._start("host", "host", {"coordinator": dial, "name": "host", "home": str(folder / "host"), "slots": 4})
+        self._start(
+            "host", "host", {"coordinator": dial, "name": "host", "home": str(folder / "host"), "slots": 4}
+        )
         for i in range(nodes):
             home = folder / f"node-{i}"
-            self._start(f"node-{i}", "node", {"coordinator": dial, "name": f"node-{i}", "home": str(home), "slots": 1})
+            self._start(
+                f"node-{i}", "node", {"coordinator": dial, "name": f"node-{i}", "home": str(home), "slots": 1}
+            )
 
     def begin(self, *, rounds: int, work: float = 0.0, floats: int = 1000, seed: int = 11) -> str:
         """Begin the run; returns its id."""
         project, bundle = read_project(APP), pack_bundle(APP)
         push(self.client, "default", {bundle.digest: bundle.body})
-        config = {"rounds": rounds, "floats": floats, "work": work, "ledger": str(self.ledger), "bell": str(self.folder / "bell")}
+        config = {
+            "rounds": rounds,
+            "floats": floats,
+            "work": work,
+            "ledger": str(self.ledger),
+            "bell": str(self.folder / "bell"),
+        }
         app = {"name": project.name, "server": project.server, "client": project.client}
         nodes = [f"node-{i}" for i in range(self.count)]
-        body = NewRun(federation="default", bundle=bundle.digest, app=app, config=config, seed=seed, nodes=nodes)
+        body = NewRun(
+            federation="default", bundle=bundle.digest, app=app, config=config, seed=seed, nodes=nodes
+        )
         info = self.client.call("POST", "/v1/runs", body, RunInfo)
         self.run = str(info.summary["id"])
         return self.run
@@ -148,7 +162,9 @@ class Ordeal:
 
     def events(self, after: int = 0, wait: float = 0.0) -> tuple[list[tuple[int, Event]], bool]:
         """Events of the run, and whether more can come."""
-        found = self.client.call("GET", f"/v1/runs/{self.run}/events?after={after}&wait={wait}", None, Events, wait=wait)
+        found = self.client.call(
+            "GET", f"/v1/runs/{self.run}/events?after={after}&wait={wait}", None, Events, wait=wait
+        )
         return [(n, decode(body)) for n, body in found.events], found.live
 
     def end(self, patience: float = PATIENCE) -> Finished:
@@ -164,7 +180,7 @@ class Ordeal:
 
     def finished(self) -> bool:
         """Whether the run is over."""
-        events, live = self.events()
+        events, _live = self.events()
         return any(isinstance(e, Finished) for _, e in events)
 
     def model(self, finished: Finished) -> Arrays:

@@ -73,7 +73,9 @@ def examine(ordeal: Ordeal, rounds: int) -> None:
     noted = ordeal.noted()
     assert set(noted.ended) == everybody
     counts = {(e.round, e.node): e.metrics["count"] for e in events if isinstance(e, Accepted)}
-    assert all(count == round for (round, _), count in counts.items()), "a node's state was applied twice, or lost"
+    assert all(count == round for (round, _), count in counts.items()), (
+        "a node's state was applied twice, or lost"
+    )
     assert ordeal.model(finished).digest == simulated(ordeal.count, rounds).digest
 
 
@@ -83,7 +85,9 @@ def examine(ordeal: Ordeal, rounds: int) -> None:
     ids=["short", "long"],
 )
 @pytest.mark.timeout(3600)
-def test_two_hundred_kills_change_nothing(nodes: int, rounds: int, kills: int, work: float, tmp_path: Path) -> None:
+def test_two_hundred_kills_change_nothing(
+    nodes: int, rounds: int, kills: int, work: float, tmp_path: Path
+) -> None:
     print(f"SEED={SEED}")
     ordeal = Ordeal(tmp_path / "federation", nodes=nodes)
     ordeal.begin(rounds=rounds, work=work)

@@ -20,7 +20,9 @@ def train(model, ctx):
     values = 0.9 * model["w"] + ctx.rng.standard_normal(len(model["w"])).astype("f4") + count
     ctx.log(f"trained {count} times")
     note(ctx, "end", count)
-    return atoll.Update(atoll.Arrays(w=values.astype("f4")), weight=1 + int(ctx.node[-1]), metrics={"count": count})
+    return atoll.Update(
+        atoll.Arrays(w=values.astype("f4")), weight=1 + int(ctx.node[-1]), metrics={"count": count}
+    )
 
 
 def note(ctx, what, count):
