@@ -74,10 +74,11 @@ def server_of(spec: RunSpec, folder: Path) -> ServerApp:
     try:
         return load()
     except (Exception, SystemExit) as error:
-        return _unfit(error)
+        return unfit(error)
 
 
-def _unfit(why: BaseException) -> ServerApp:
+def unfit(why: BaseException) -> ServerApp:
+    """A server app that raises."""
     app = ServerApp()
 
     @app.main

@@ -116,6 +116,11 @@ class _Shelf:
             self.dropped.remove(key)
         return key
 
+    def keep(self, key: str, body: bytes) -> None:
+        raise JournalError(
+            "journal.elsewhere", "a server app's process shelves arrays only", "ask the coordinator"
+        )
+
     def drop(self, key: str) -> None:
         if key not in self.manifests:
             self.dropped.append(key)

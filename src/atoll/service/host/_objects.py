@@ -7,23 +7,33 @@ into a cache, many in one request.
 from __future__ import annotations
 
 import mmap
+import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
 from atoll.store import DirectoryStore, Store, hex_of
-from atoll.values import NotFound, Payload
+from atoll.values import DiskFull, NotFound, Payload
 from atoll.wire import Manifest, join
 
 Pull: TypeAlias = Callable[[Mapping[str, int], Store], None]  # objects and their sizes, into a store
+FULL = 5.0  # seconds from finding the disk full to looking again
 
 
 class Objects:
     """Payloads behind manifests."""
 
-    def __init__(self, cache: Store, pull: Pull, *, beside: Path | None = None) -> None:
-        self._cache, self._pull = cache, pull
+    def __init__(
+        self,
+        cache: Store,
+        pull: Pull,
+        *,
+        beside: Path | None = None,
+        warn: Callable[[str], None] = print,
+        patience: Callable[[], None] = partial(time.sleep, FULL),
+    ) -> None:
+        self._cache, self._pull, self._warn, self._patience = cache, pull, warn, patience
         self._beside = _Beside(beside) if beside is not None and beside.is_dir() else None
         self._fetched: set[str] = set()
 
@@ -33,8 +43,7 @@ class Objects:
         if wanted and self._beside is not None:
             wanted = {d: size for d, size in wanted.items() if not self._beside.has(d, size)}
         if wanted:
-            self._pull(wanted, self._cache)
-            self._fetched.update(wanted)
+            self._bring(wanted)
 
     def payload(self, manifest: Manifest, *, fresh: bool = False) -> Payload:
         """What a manifest stands for; its arrays are views of mapped files. Raises `NotFound`, `ObjectDamaged`.
@@ -50,6 +59,18 @@ class Objects:
             self._cache.remove(digest)
         self._fetched.clear()
 
+    def _bring(self, wanted: Mapping[str, int]) -> None:
+        """Fetch; a full disk is waited for."""
+        while True:
+            try:
+                self._pull(wanted, self._cache)
+            except DiskFull as error:
+                self._warn(error.message)
+                self._patience()
+            else:
+                self._fetched.update(wanted)
+                return
+
     def _open(self, digest: str, *, sizes: Mapping[str, int], fresh: bool) -> memoryview:
         if self._beside is not None and digest not in self._fetched:
             try:
@@ -57,8 +78,7 @@ class Objects:
                     self._beside.mapped(digest, sizes[digest]) if fresh else self._beside.store.open(digest)
                 )
             except (NotFound, OSError):  # swept meanwhile, or not for this user to read
-                self._pull({digest: sizes[digest]}, self._cache)
-                self._fetched.add(digest)
+                self._bring({digest: sizes[digest]})
         return self._cache.open(digest)
 
 

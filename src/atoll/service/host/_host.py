@@ -1,0 +1,153 @@
+"""The host: a session with the coordinator, and the server apps that it orders, each a process.
+
+Doesn't know what they compute, or which of them the coordinator will order again.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from atoll._version import __version__
+from atoll.service.host._attempt import attend, unfit
+from atoll.service.host._child import Child, End
+from atoll.service.host._settings import HostSettings, Order
+from atoll.service.workshop import Prepared, Workshop
+from atoll.values import AtollError
+from atoll.wire import Client, Hello, HostOrders, HostPoll, Ok, RunEnded, RunSpec, Welcome
+
+FENCED = "host.fenced"
+TWICE = 60.0  # seconds within which a second fencing is another daemon's, not an old request's that came late
+
+
+class Host:
+    """Runs server apps until it is closed."""
+
+    def __init__(
+        self, settings: HostSettings, home: Path, identity: str, warn: Callable[[str], None]
+    ) -> None:
+        self._settings, self._home, self._identity, self._warn = settings, home, identity, warn
+        self._client = Client(settings.coordinator, agent=f"atoll-host/{__version__}", patience=None)
+        self._workshop = Workshop(
+            home / "workshop",
+            environments=settings.environments,
+            wheelhouse=settings.wheelhouse,
+            index=settings.index,
+        )
+        self._lock = threading.Condition()
+        self._children: dict[str, Child] = {}
+        self._session = 0
+        self._fenced = float("-inf")
+        self._closing = False
+
+    def serve(self, ready: Callable[[], None]) -> None:
+        """Hello, then polls, until closed. Raises what no patience mends."""
+        while not self._closing:
+            try:
+                welcome = self._hello()
+                ready()
+                self._polls(welcome.beat)
+            except AtollError as error:
+                if self._closing:
+                    return
+                if error.code != FENCED:
+                    raise
+                self._once(error)
+
+    def close(self) -> None:
+        """End all programs at once; their runs go on when they are ordered again."""
+        with self._lock:
+            self._closing = True
+            children = list(self._children.values())
+            self._lock.notify_all()
+        self._client.close()
+        for child in children:
+            child.kill()
+
+    # -- inside --------------------------------------------------------------------------------------------
+
+    def _hello(self) -> Welcome:
+        s = self._settings
+        hello = Hello(
+            name=s.name, identity=self._identity, version=__version__, time=time.time(), slots=s.slots
+        )
+        welcome: Welcome = self._client.call("POST", "/v1/host/hello", hello, Welcome)
+        with self._lock:
+            self._session = welcome.session
+            self._lock.notify_all()
+        return welcome
+
+    def _polls(self, beat: float) -> None:
+        while not self._closing:
+            with self._lock:
+                running = sorted(self._children)
+            poll = HostPoll(name=self._settings.name, session=self._session, running=running,
+                            free=max(0, self._settings.slots - len(running)), wait=beat)  # fmt: skip
+            self._follow(self._client.call("POST", "/v1/host/poll", poll, HostOrders, wait=beat))
+
+    def _follow(self, orders: HostOrders) -> None:
+        for run in orders.stop:
+            child = self._children.get(run)
+            if child is not None:
+                child.stop()
+        for spec in orders.start:
+            with self._lock:
+                if spec.run not in self._children and not self._closing:
+                    self._children[spec.run] = self._begin(spec)
+
+    def _begin(self, spec: RunSpec) -> Child:
+        s = self._settings
+        order = Order(coordinator=s.coordinator, spec=spec, folder="", cache="", objects=s.objects)
+        return Child(order, self._home / "runs" / spec.run, lambda: self._prepared(spec), self._ended)
+
+    def _prepared(self, spec: RunSpec) -> Prepared:
+        try:
+            return self._workshop.prepare(
+                spec.bundle, lambda: self._client.fetch(f"/v1/bundles/{spec.bundle}")
+            )
+        except AtollError as error:  # so that the run itself tells, and is not tried again as it is
+            if not self._closing:
+                attempt = attend(
+                    self._client, spec.run, where="host", cache=self._home / "runs" / spec.run / "objects"
+                )
+                attempt.run(unfit(error))
+            raise
+
+    def _ended(self, child: Child, end: End) -> None:
+        """Tell it, in whichever session there is by then; only then is the run not running here any more."""
+        session = 0
+        while (session := self._newer(session)) and not self._told(child, end, session):
+            pass
+        with self._lock:
+            self._children.pop(child.run, None)
+
+    def _newer(self, session: int) -> int:
+        """The session after that one, once there is one; 0 when the host is closing."""
+        with self._lock:
+            self._lock.wait_for(lambda: self._closing or self._session != session)
+            return 0 if self._closing else self._session
+
+    def _told(self, child: Child, end: End, session: int) -> bool:
+        body = RunEnded(name=self._settings.name, session=session, run=child.run, how=end.how, code=end.code,
+                        output=end.output)  # fmt: skip
+        try:
+            self._client.call("POST", "/v1/host/ended", body, Ok)
+        except AtollError as error:
+            if error.code == FENCED:
+                return False
+            if not self._closing:
+                self._warn(
+                    f"the coordinator does not take the end of {child.run} ({end.how}): {error.message}"
+                )
+        return True
+
+    def _once(self, error: AtollError) -> None:
+        if time.monotonic() - self._fenced < TWICE:
+            raise AtollError(
+                "host.fenced",
+                f"another daemon runs as host {self._settings.name}, and the coordinator goes on with that one",
+                "stop the other, or give this one a name of its own (--name)",
+            ) from error
+        self._fenced = time.monotonic()

@@ -1,0 +1,122 @@
+"""The daemon: a host that runs until it is told to end.
+
+Doesn't know which command started it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import os
+import queue
+import secrets
+import shutil
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+
+from atoll.journal import FileLock, one_at_a_time
+from atoll.service.host._host import Host
+from atoll.service.host._settings import HostSettings
+from atoll.values import AtollError, ConfigError, JournalError, sync_folder
+
+
+def serve(settings: HostSettings, *, until: Callable[[], None] | None = None) -> None:
+    """Be a host until SIGTERM, ^C, or the return of `until`, if given.
+
+    Raises `AtollError` when its home is taken, or the coordinator refuses it for good.
+    """
+    home = Path(settings.home).expanduser().resolve()
+    with _alone(home, wait=until is not None):
+        _serve(settings, home, until)
+
+
+def _serve(settings: HostSettings, home: Path, until: Callable[[], None] | None) -> None:
+    ends: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
+
+    def asked(number: int, frame: FrameType | None) -> None:
+        for each in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(each, signal.SIG_DFL)  # asked again: at once
+        ends.put(None)
+
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, asked)
+    host = Host(settings, home, _identity(home), warn)
+    _beside(lambda: host.serve(_telling(settings)), ends)
+    if until is not None:
+        _beside(until, ends)
+    why = ends.get()
+    host.close()
+    if why is not None:
+        raise why
+
+
+def warn(text: str) -> None:
+    """A line for whoever runs the daemon."""
+    now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    print(f"{now} {text}", file=sys.stderr, flush=True)
+
+
+def _beside(work: Callable[[], None], ends: queue.SimpleQueue[BaseException | None]) -> None:
+    def working() -> None:
+        try:
+            work()
+            ends.put(None)
+        except BaseException as error:
+            ends.put(error)
+
+    threading.Thread(target=working, name="atoll-host", daemon=True).start()
+
+
+def _telling(settings: HostSettings) -> Callable[[], None]:
+    told: list[bool] = []
+
+    def ready() -> None:
+        if not told:
+            told.append(True)
+            slots = f"{settings.slots} slot{'s' if settings.slots > 1 else ''}"
+            print(f"host {settings.name} is ready at {settings.coordinator.url} ({slots})", flush=True)
+
+    return ready
+
+
+def _alone(home: Path, *, wait: bool) -> contextlib.ExitStack:
+    """While this is open, the home is this host's. `wait`: one before it, whose end is decided, may still be there."""
+    stack = contextlib.ExitStack()
+    try:
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if wait:
+            stack.enter_context(one_at_a_time(home / "lock"))
+        else:
+            stack.callback(FileLock(home / "lock", what=str(home)).release)
+    except JournalError:
+        raise AtollError(
+            "host.home-busy",
+            f"another host runs in {home}",
+            "give this one a home of its own (--home), or stop the other",
+        ) from None
+    except OSError as error:
+        raise ConfigError(
+            "host.bad-home", f"{home} can't be a host's home: {error}", "give another: --home FOLDER"
+        ) from error
+    shutil.rmtree(home / "runs", ignore_errors=True)  # of programs that are gone
+    return stack
+
+
+def _identity(home: Path) -> str:
+    """Who this host is: made once, the same ever after."""
+    path = home / "identity"
+    with contextlib.suppress(FileNotFoundError):
+        if len(known := path.read_text(encoding="ascii").strip()) >= 16:
+            return known
+    new, beside = secrets.token_hex(32), path.with_suffix(".part")
+    with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii") as file:
+        file.write(new)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(beside, path)
+    sync_folder(home)
+    return new
