@@ -1,0 +1,364 @@
+"""The calls that a node has in hand: which waits, which runs in whose worker, and what happens when a worker dies.
+
+Doesn't know the wire, or what is done with a finished call. What it does under its lock is quick.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Protocol
+
+from atoll.service.node._lane import Held, Lane
+from atoll.service.workshop import Did, Failed, Ready, Said, Told, Unfit
+from atoll.wire import Bad, Offer, RunSpec
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from atoll.service.workshop import Worker
+
+DEATHS = 10  # of workers with one call in hand, before the call is given up
+
+
+class Site(Protocol):
+    """What the desk asks of the rest of the node. `fetch` and `start` take their time on another thread."""
+
+    def here(self, offer: Offer) -> bool:
+        """Whether all objects of an offer are at this node; notes that they are needed."""
+        ...
+
+    def fetch(self, held: Held) -> None:
+        """Get them, then tell `Desk.fetched` or `Desk.fail`."""
+        ...
+
+    def start(self, lane: Lane, attempt: int) -> None:
+        """Start a worker that tells `Desk.hear`, then tell `Desk.started` or `Desk.unfit`."""
+        ...
+
+    def state(self, run: str, seq: int) -> Path | None: ...
+
+    def finish(self, held: Held, outcome: Did | Bad) -> None:
+        """A call came to its end: keep and deliver its answer, from this thread if that is quick."""
+        ...
+
+    def finish_elsewhere(self, held: Held, outcome: Bad) -> None:
+        """The same, from another thread."""
+        ...
+
+    def release(self, held: Held) -> None:
+        """A call needs its objects no more."""
+        ...
+
+    def discard(self, did: Did) -> None:
+        """Nobody wants what a worker made."""
+        ...
+
+    def end(self, worker: Worker, *, kill: bool) -> None: ...
+
+    def log(self, run: str, level: str, message: str, round: int | None = None) -> None: ...
+
+    def after(self, seconds: float, do: Callable[[], None]) -> None: ...
+
+
+class Desk:
+    """Every call in hand, and the workers."""
+
+    def __init__(self, site: Site, *, slots: int, workers: int, idle: float) -> None:
+        self._site, self._slots, self._most, self._idle = site, slots, max(workers, slots), idle
+        self._lock = threading.RLock()
+        self._held: dict[str, Held] = {}
+        self._lanes: dict[str, Lane] = {}
+        self._running = 0
+        self._closed = False
+        self._empty = threading.Condition(self._lock)
+
+    # -- what the coordinator wants --------------------------------------------------------------------------
+
+    def have(self) -> tuple[dict[str, str], int]:
+        """What is in hand, and how many more calls could be taken."""
+        with self._lock:
+            busy = sum(not held.finished for held in self._held.values())
+            return {id: h.digest for id, h in self._held.items()}, 0 if self._closed else max(
+                0, self._slots - busy
+            )
+
+    def take(self, offers: Iterable[Offer]) -> None:
+        """Take calls on. One that is in hand already is not taken twice."""
+        with self._lock:
+            for offer in offers:
+                if not self._closed and offer.wants is not None:
+                    self._take(offer, offer.wants)
+            self._advance()
+
+    def left(self, id: str, digest: str) -> Held:
+        """An answer that an earlier daemon left is in hand, too."""
+        with self._lock:
+            held = self._held[id] = Held(id, digest)
+            return held
+
+    def cancel(self, ids: Iterable[str]) -> None:
+        """These are not wanted any more: what has not begun is dropped, what has goes on."""
+        with self._lock:
+            for id in ids:
+                held = self._held.get(id)
+                if held is not None and not held.finished:
+                    held.unwanted = True
+                    self._drop_waiting(held)
+
+    def drop(self, runs: Iterable[str]) -> None:
+        """These runs are over: their workers end, and what was not finished is forgotten."""
+        with self._lock:
+            for run in runs:
+                lane = self._lanes.pop(run, None)
+                if lane is not None:
+                    self._empty_lane(lane)
+            self._advance()
+
+    # -- what becomes of a call ------------------------------------------------------------------------------
+
+    def fetched(self, held: Held) -> None:
+        """A call's objects are here."""
+        with self._lock:
+            held.here = True
+            self._advance()
+
+    def fail(self, held: Held, failure: str, message: str, traceback: str = "") -> None:
+        """A call comes to nothing."""
+        with self._lock:
+            if held.finished:
+                return
+            lane = self._lanes.get(held.offer.run)
+            if lane is not None and held in lane.waiting:
+                lane.waiting.remove(held)
+            if lane is not None and lane.running is held:
+                self._stop(lane, kill=True)
+            self._finish(held, Bad(failure=failure, message=message[:20_000], traceback=traceback[-20_000:]))
+            self._advance()
+
+    def delivered(self, held: Held) -> None:
+        """The coordinator has the answer, or can't have it: the call is no longer in hand."""
+        with self._lock:
+            if self._held.get(held.id) is held:
+                del self._held[held.id]
+                self._empty.notify_all()
+
+    def started(self, lane: Lane, attempt: int, worker: Worker) -> None:
+        """A run's worker has been started; it may have spoken already."""
+        with self._lock:
+            if lane.awaits(attempt):
+                lane.worker, lane.starting = worker, False
+            elif lane.worker is not worker:
+                self._site.end(worker, kill=True)
+
+    def unfit(self, lane: Lane, attempt: int, message: str, traceback: str = "") -> None:
+        """No worker can be had: what waits for one comes to nothing."""
+        with self._lock:
+            if lane.attempt != attempt:
+                return
+            self._stop(lane, kill=True)
+            for held in list(lane.waiting):
+                self.fail(held, "raised", f"this node can't load the app: {message}", traceback)
+
+    def hear(self, lane: Lane, attempt: int, worker: Worker, told: Told | None) -> None:
+        """What a worker tells; None: it ended."""
+        if isinstance(told, Said):
+            self._site.log(lane.spec.run, told.level, told.message, told.round)
+            return
+        finished: Held | None = None
+        with self._lock:
+            if lane.awaits(attempt):
+                lane.worker, lane.starting = worker, False
+            if lane.worker is not worker:
+                if isinstance(told, Did):
+                    self._site.discard(told)
+                return
+            if isinstance(told, Did | Failed):
+                finished = self._done(lane, told)
+            elif isinstance(told, Ready):
+                lane.ready, lane.births = True, 0
+            elif isinstance(told, Unfit):
+                self.unfit(lane, attempt, told.message, told.traceback)
+            else:
+                self._ended(lane, worker)
+            self._advance()
+        if finished is not None:
+            self._deliver(finished, told)
+
+    def close(self) -> None:
+        """Begin nothing more."""
+        with self._lock:
+            self._closed = True
+            for lane in self._lanes.values():
+                for held in list(lane.waiting):
+                    self._drop_waiting(held)
+
+    def drain(self, seconds: float) -> None:
+        """Wait for what is under way, so long at most; then end every worker."""
+        ends = time.monotonic() + seconds
+        with self._lock:
+            while self._held and (left := ends - time.monotonic()) > 0:
+                self._empty.wait(left)
+            for lane in self._lanes.values():
+                self._empty_lane(lane)
+            self._lanes.clear()
+
+    # -- under the lock --------------------------------------------------------------------------------------
+
+    def _take(self, offer: Offer, spec: RunSpec) -> None:
+        id = f"{offer.run}/{offer.key}"
+        known = self._held.get(id)
+        if known is not None:
+            if known.digest == offer.digest:
+                known.unwanted = False
+                return
+            known.unwanted = True  # another call stands under its key now
+            if not known.finished:
+                self._drop_waiting(known)
+        lane = self._lanes.get(offer.run)
+        if lane is None:
+            lane = self._lanes[offer.run] = Lane(spec)
+        held = self._held[id] = Held(id, offer.digest, offer)
+        lane.waiting.append(held)
+        held.here = self._site.here(offer)
+        if not held.here:
+            self._site.fetch(held)
+        if offer.deadline is not None:
+            late = f"no answer within its deadline of {offer.deadline:g} s"
+            self._site.after(offer.deadline, lambda: self.fail(held, "deadline", late))
+
+    def _advance(self) -> None:
+        """Begin what can begin: of several runs the one that was served longest ago."""
+        waiting = [lane for lane in self._lanes.values() if lane.waiting and lane.running is None]
+        for lane in sorted(waiting, key=lambda lane: lane.served) if len(waiting) > 1 else waiting:
+            if lane.worker is None and not lane.starting:
+                self._start(lane)
+            if lane.free and lane.waiting[0].here and self._running < self._slots:
+                self._give(lane)
+
+    def _start(self, lane: Lane) -> None:
+        workers = [each for each in self._lanes.values() if each.worker is not None or each.starting]
+        if len(workers) >= self._most:
+            idle = [each for each in workers if each.idle and each.worker is not None]
+            if not idle:
+                return  # one will be, and then this is looked at again
+            self._stop(min(idle, key=lambda lane: lane.served))
+        lane.starting, lane.attempt = True, lane.attempt + 1
+        self._site.start(lane, lane.attempt)
+
+    def _give(self, lane: Lane) -> None:
+        held = lane.waiting.popleft()
+        offer, state = held.offer, None
+        if offer.state_after:
+            state = self._site.state(offer.run, offer.state_after)
+            if state is None:
+                lost = (
+                    f"this node has lost what it kept after call {offer.state_after}: was its home replaced?"
+                )
+                self._finish(held, Bad(failure="lost", message=lost))
+                return
+        assert lane.worker is not None
+        lane.running, lane.served = held, time.monotonic()
+        self._running += 1
+        lane.worker.give(offer, state)
+
+    def _done(self, lane: Lane, told: Did | Failed) -> Held | None:
+        held = lane.running
+        if held is None or held.offer.key != told.key:
+            return None
+        lane.running, lane.served = None, time.monotonic()
+        self._running -= 1
+        held.finished = True
+        self._when_idle(lane)
+        return held
+
+    def _deliver(self, held: Held, told: Told | None) -> None:
+        outcome: Did | Bad | None = told if isinstance(told, Did) else None
+        if isinstance(told, Failed):
+            outcome = Bad(
+                failure=told.kind, message=told.message[:20_000], traceback=told.traceback[-20_000:]
+            )
+        self._site.release(held)
+        with self._lock:
+            wanted = self._held.get(held.id) is held
+        if wanted and outcome is not None:
+            self._site.finish(held, outcome)
+        elif isinstance(outcome, Did):
+            self._site.discard(outcome)
+
+    def _finish(self, held: Held, outcome: Bad) -> None:
+        held.finished = True
+        self._site.release(held)
+        if self._held.get(held.id) is held:
+            self._site.finish_elsewhere(held, outcome)
+
+    def _ended(self, lane: Lane, worker: Worker) -> None:
+        """A worker died: its call is given to another, ten times at most."""
+        was_ready, held = lane.ready, lane.running
+        how = worker.how_it_ended()
+        self._stop(lane, kill=True)
+        if held is not None:
+            held.deaths += 1
+            if held.unwanted:
+                self._forget(held)
+            elif held.deaths >= DEATHS:
+                lost = f"its process died {DEATHS} times, the last time {how}"
+                self._finish(held, Bad(failure="lost", message=lost))
+            else:
+                lane.waiting.appendleft(held)
+                again = f"a worker died ({how}); its task is tried again"
+                self._site.log(lane.spec.run, "warning", again, held.offer.round)
+        elif not was_ready:
+            lane.births += 1
+            if lane.births >= DEATHS:
+                lane.births = 0
+                for each in list(lane.waiting):
+                    self.fail(
+                        each, "lost", f"{DEATHS} workers died before they were ready, the last one {how}"
+                    )
+
+    def _stop(self, lane: Lane, *, kill: bool = False) -> None:
+        if lane.running is not None:
+            lane.running = None
+            self._running -= 1
+        worker = lane.leave()
+        if worker is not None:
+            self._site.end(worker, kill=kill)
+
+    def _empty_lane(self, lane: Lane) -> None:
+        lane.over = True
+        for held in [*lane.waiting, *filter(None, [lane.running])]:
+            self._forget(held)
+        lane.waiting.clear()
+        self._stop(lane, kill=lane.running is not None or not lane.ready)
+
+    def _drop_waiting(self, held: Held) -> None:
+        lane = self._lanes.get(held.offer.run)
+        if lane is not None and held in lane.waiting:
+            lane.waiting.remove(held)
+            self._forget(held)
+
+    def _forget(self, held: Held) -> None:
+        held.finished = True
+        if self._held.get(held.id) is held:
+            del self._held[held.id]
+            self._empty.notify_all()
+        self._site.release(held)
+
+    def _when_idle(self, lane: Lane) -> None:
+        if lane.idle and not lane.timed:
+            lane.timed = True
+            self._site.after(self._idle, lambda: self._evict(lane))
+
+    def _evict(self, lane: Lane) -> None:
+        with self._lock:
+            lane.timed = False
+            left = lane.served + self._idle - time.monotonic()
+            if lane.worker is None or not lane.idle:
+                return
+            if left > 0:
+                lane.timed = True
+                self._site.after(left, lambda: self._evict(lane))
+            else:
+                self._stop(lane)

@@ -1,0 +1,62 @@
+"""The folder of a node: who it is, what it keeps, and the lock that lets one daemon in.
+
+Doesn't know what is put into the folders.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+from pathlib import Path
+
+from atoll.journal import FileLock
+from atoll.values import AtollError, ConfigError, JournalError, sync_folder
+
+
+class Home:
+    """A node's own folder, locked while this lives."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.objects, self.outbox, self.states = folder / "objects", folder / "outbox", folder / "state"
+        self.spool, self.workshop = folder / "spool", folder / "workshop"
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._lock = FileLock(folder / "lock", what=str(folder))
+        except JournalError:
+            raise AtollError(
+                "node.home-busy",
+                f"another node runs in {folder}",
+                "give this one a home of its own (--home), or stop the other",
+            ) from None
+        except OSError as error:
+            raise ConfigError(
+                "node.bad-home", f"{folder} can't be a node's home: {error}", "give another: --home FOLDER"
+            ) from error
+        shutil.rmtree(self.spool, ignore_errors=True)  # of workers that are gone
+        for each in (self.objects, self.outbox, self.states, self.spool, self.workshop):
+            each.mkdir(exist_ok=True, mode=0o700)
+
+    def identity(self) -> str:
+        """Who this node is: made once, the same ever after."""
+        path = self.folder / "identity"
+        with contextlib.suppress(FileNotFoundError):
+            if len(known := path.read_text(encoding="ascii").strip()) >= 16:
+                return known
+        new = secrets.token_hex(32)
+        beside = path.with_suffix(".part")
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        try:
+            os.write(descriptor, new.encode())
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        os.replace(beside, path)
+        sync_folder(self.folder)
+        return new
+
+    def close(self) -> None:
+        """Let the next daemon in."""
+        self._lock.release()

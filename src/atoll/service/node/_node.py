@@ -1,0 +1,206 @@
+"""A node put together: the link's orders reach the desk, the desk's calls reach workers, what they make is delivered.
+
+Doesn't know signals or files of settings.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from atoll.service.node._alarm import Alarm
+from atoll.service.node._cache import Cache
+from atoll.service.node._delivery import Delivery
+from atoll.service.node._desk import Desk
+from atoll.service.node._home import Home
+from atoll.service.node._lane import Held, Lane
+from atoll.service.node._launch import Launcher
+from atoll.service.node._lines import LogLines
+from atoll.service.node._outbox import Outbox
+from atoll.service.node._probe import probe
+from atoll.service.node._settings import NodeSettings
+from atoll.service.node._states import States
+from atoll.service.node._threads import Threads
+from atoll.service.node._weather import Weather
+from atoll.service.node._wire import Coordinator
+from atoll.service.workshop import Did, Worker
+from atoll.values import AtollError, DiskFull, NotFound
+from atoll.wire import Bad, Offer, Orders, Probe, Unreachable
+
+
+class Node:
+    """Everything but the link."""
+
+    def __init__(
+        self,
+        settings: NodeSettings,
+        home: Home,
+        coordinator: Coordinator,
+        launcher: Launcher,
+        warn: Callable[[str], None],
+    ) -> None:
+        self._settings, self._home, self._coordinator, self._warn = settings, home, coordinator, warn
+        self._launcher = launcher
+        self.weather, self._alarm = Weather(), Alarm()
+        self._threads = Threads(lambda error: warn("".join(traceback.format_exception(error))))
+        self._lines = LogLines(coordinator.lines, self.weather)
+        self._states, self._cache = States(home.states), Cache(home.objects, settings.cache)
+        self._outbox = Outbox(home.outbox, self._threads.do)
+        self._desk = Desk(self, slots=settings.slots, workers=settings.workers, idle=settings.idle)
+        self._delivery = Delivery(
+            coordinator, outbox=self._outbox, states=self._states, store=self._cache.store, lines=self._lines,
+            weather=self.weather, delivered=self._desk.delivered, elsewhere=self._threads.do,
+        )  # fmt: skip
+        self._left = [
+            (self._desk.left(f"{f.answer.run}/{f.answer.key}", f.answer.call), f) for f in self._outbox.kept()
+        ]
+
+    # -- for the link ----------------------------------------------------------------------------------------
+
+    def welcome(self) -> None:
+        """There is a session: send what an earlier daemon left."""
+        left, self._left = self._left, []
+        for held, finished in left:
+            self._delivery.resume(held, finished)
+
+    def have(self) -> tuple[dict[str, str], int]:
+        """What is in hand, and how many more calls could be taken."""
+        return self._desk.have()
+
+    def follow(self, orders: Orders) -> None:
+        """Do what the coordinator wants."""
+        if orders.cancel:
+            self._desk.cancel(orders.cancel)
+        if orders.drop or orders.remove:
+            self._desk.drop([*orders.drop, *orders.remove])
+        for run in (*orders.drop, *orders.remove):
+            self._cache.over(run)
+        for run in orders.remove:
+            self._outbox.forget(run)
+            self._states.forget(run)
+        if orders.offers:
+            for offer in orders.offers:
+                self._states.offered(offer.run, offer.round, offer.state_after)
+            self._desk.take(orders.offers)
+        for each in orders.probes:
+            self._threads.do(lambda each=each: self._probe(each))  # type: ignore[misc]
+
+    def close(self, grace: float) -> None:
+        """Finish or hand back what is under way, end the workers, let go of everything."""
+        self._desk.close()
+        self._desk.drain(grace)
+        self._lines.close()
+        self.weather.close()
+        self._alarm.close()
+        self._coordinator.close()
+        self._threads.close()
+
+    # -- for the desk ----------------------------------------------------------------------------------------
+
+    def here(self, offer: Offer) -> bool:
+        return self._cache.use(offer.run, offer.round, offer.task.objects)
+
+    def fetch(self, held: Held) -> None:
+        self._threads.do(lambda: self._fetch(held))
+
+    def start(self, lane: Lane, attempt: int) -> None:
+        self._threads.do(lambda: self._start(lane, attempt))
+
+    def state(self, run: str, seq: int) -> Path | None:
+        return self._states.path(run, seq)
+
+    def finish(self, held: Held, outcome: Did | Bad) -> None:
+        self._delivery.finish(held, outcome)
+
+    def finish_elsewhere(self, held: Held, outcome: Bad) -> None:
+        self._delivery.finish_elsewhere(held, outcome)
+
+    def release(self, held: Held) -> None:
+        self._cache.release(held.offer.task.objects)
+
+    def discard(self, did: Did) -> None:
+        for path in [*did.files.values(), *filter(None, [did.state])]:
+            Path(path).unlink(missing_ok=True)
+
+    def end(self, worker: Worker, *, kill: bool) -> None:
+        worker.end(kill=kill)
+
+    def log(self, run: str, level: str, message: str, round: int | None = None) -> None:
+        self._lines.add(run, level, message, round)
+
+    def after(self, seconds: float, do: Callable[[], None]) -> None:
+        self._alarm.after(seconds, do)
+
+    # -- on other threads ------------------------------------------------------------------------------------
+
+    def _fetch(self, held: Held) -> None:
+        offer = held.offer
+        federation = offer.wants.federation if offer.wants is not None else ""
+
+        def pull() -> None:
+            self._coordinator.pull(federation, offer.task.objects, self._cache.store)
+            self._desk.fetched(held)
+
+        def give_up(message: str, _: str) -> None:
+            self._desk.fail(held, "lost", f"the task's arrays can't be had: {message}")
+
+        self._persist(pull, give_up, wanted=lambda: not held.finished, run=offer.run, round=offer.round)
+        self._cache.sweep()
+
+    def _start(self, lane: Lane, attempt: int) -> None:
+        def launch() -> None:
+            worker = self._launcher.launch(
+                lane.spec, lambda worker, told: self._desk.hear(lane, attempt, worker, told)
+            )
+            self._desk.started(lane, attempt, worker)
+
+        def give_up(message: str, trace: str) -> None:
+            self._desk.unfit(lane, attempt, message, trace)
+
+        self._persist(launch, give_up, wanted=lambda: lane.awaits(attempt), run=lane.spec.run, round=None)
+
+    def _persist(
+        self,
+        do: Callable[[], None],
+        give_up: Callable[[str, str], None],
+        *,
+        wanted: Callable[[], bool],
+        run: str,
+        round: int | None,
+    ) -> None:
+        """Do something that needs the coordinator and the disk: wait for both, give up on anything else."""
+        told = False
+        for number in self.weather.tries():
+            if not wanted():
+                return
+            try:
+                do()
+                return
+            except (AtollError, OSError) as error:
+                if not _passes(error, number):
+                    give_up(str(error), "" if isinstance(error, AtollError) else traceback.format_exc())
+                    return
+                if not told and not isinstance(error, Unreachable):
+                    self._lines.add(run, "warning", f"node {self._settings.name} waits: {error}", round)
+                told = True
+            except Exception as error:
+                give_up(f"{type(error).__name__}: {error}", traceback.format_exc())
+                return
+
+    def _probe(self, wanted: Probe) -> None:
+        problems, versions = probe(lambda hear: self._launcher.launch(wanted.spec, hear))
+        self._coordinator.probed(wanted.id, problems, versions, list(self._settings.data))
+
+
+def _passes(error: Exception, number: int) -> bool:
+    """Whether patience mends it."""
+    if isinstance(error, Unreachable | DiskFull):
+        return True
+    if isinstance(error, AtollError):
+        status: Any = getattr(error, "status", 0)
+        return status in (409, 429, 500, 502, 503, 504) or (error.code == "object.damaged" and number < 3)
+    return isinstance(error, OSError) and not isinstance(
+        error, NotFound | FileNotFoundError | PermissionError
+    )

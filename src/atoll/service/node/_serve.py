@@ -1,0 +1,101 @@
+"""The daemon: a node that runs until it is told to end.
+
+Doesn't know which command started it.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+import queue
+import signal
+import sys
+import threading
+from pathlib import Path
+from types import FrameType
+
+from atoll.service.node._home import Home
+from atoll.service.node._launch import Launcher
+from atoll.service.node._link import Link
+from atoll.service.node._node import Node
+from atoll.service.node._settings import NodeSettings
+from atoll.service.node._wire import Coordinator
+from atoll.wire import Welcome
+
+
+def serve(settings: NodeSettings) -> None:
+    """Be a node until SIGTERM or ^C. Raises `AtollError` when the home is taken, or the coordinator refuses it for good."""
+    home = Home(Path(settings.home).expanduser().resolve())
+    ends: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
+
+    def asked(number: int, frame: FrameType | None) -> None:
+        for each in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(each, signal.SIG_DFL)  # asked again: at once
+        ends.put(None)
+
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, asked)
+    coordinator = Coordinator(settings, home.identity())
+    node = Node(settings, home, coordinator, Launcher(settings, home, coordinator.bundle), warn)
+    link = _link(settings, coordinator, node)
+    threading.Thread(target=_until_end, args=(link, ends), name="link", daemon=True).start()
+    why = ends.get()
+    if why is None:
+        warn("ending: what is under way is finished or handed back")
+    node.close(settings.grace if why is None else 0.0)
+    home.close()
+    if why is not None:
+        raise why
+
+
+def warn(text: str) -> None:
+    """A line for whoever runs the daemon."""
+    now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    print(f"{now} {text}", file=sys.stderr, flush=True)
+
+
+def _link(settings: NodeSettings, coordinator: Coordinator, node: Node) -> Link:
+    told: list[bool] = []
+
+    def welcome(_: Welcome) -> None:
+        node.welcome()
+        if not told:
+            told.append(True)
+            data = f"data: {', '.join(sorted(settings.data)) or 'none'}"
+            slots = f"{settings.slots} slot{'s' if settings.slots > 1 else ''}"
+            print(
+                f"node {settings.name} is ready at {settings.coordinator.url} ({slots}, {data})", flush=True
+            )
+
+    resources = settings.resources or _resources()
+    return Link(
+        coordinator,
+        node,
+        node.weather,
+        resources=resources,
+        data=list(settings.data),
+        welcome=welcome,
+        warn=warn,
+    )
+
+
+def _until_end(link: Link, ends: queue.SimpleQueue[BaseException | None]) -> None:
+    try:
+        link.run()
+    except BaseException as error:
+        ends.put(error)
+
+
+def _resources() -> dict[str, float]:
+    """What this machine has."""
+    found = {
+        "cpus": float(
+            len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        )
+    }
+    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        found["memory"] = float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    gpus = Path("/proc/driver/nvidia/gpus")
+    if gpus.is_dir():
+        found["gpus"] = float(len(list(gpus.iterdir())))
+    return found

@@ -1,0 +1,78 @@
+"""What client functions keep between tasks: one version for each call that changed it, named by the call's number.
+
+Doesn't know what is in a version, or which of them counts: each offer names the one it begins from.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from pathlib import Path
+
+from atoll.values import failpoint, register, sync_folder
+
+MOST = 16  # versions of a run that are not needed by the newest offer
+
+_BEFORE = register("node.before-state", "a state's new version is about to be kept")
+_AFTER = register("node.after-state", "a state's new version is durable, the reply that it belongs to is not")
+
+
+class States:
+    """The versions of every run."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._rounds: dict[str, int] = {}  # the newest round that a call was offered for
+
+    def path(self, run: str, seq: int) -> Path | None:
+        """The version that the call of this number made."""
+        path = self._folder / run / str(seq)
+        return path if path.exists() else None
+
+    def keep(self, run: str, seq: int, written: Path) -> None:
+        """Take a new version over from a worker, durably: once its reply is accepted, nothing else has it."""
+        folder = self._folder / run
+        if not written.exists() and (folder / str(seq)).exists():
+            return  # taken over before
+        failpoint(_BEFORE)
+        if not folder.exists():
+            folder.mkdir(mode=0o700)
+            sync_folder(self._folder)
+        descriptor = os.open(written, os.O_RDWR)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        os.replace(written, folder / str(seq))
+        sync_folder(folder)
+        failpoint(_AFTER)
+
+    def discard(self, run: str, seq: int) -> None:
+        """Forget the version of a call whose reply did not count."""
+        (self._folder / run / str(seq)).unlink(missing_ok=True)
+
+    def offered(self, run: str, round: int, after: int) -> None:
+        """Forget what no call can begin from any more.
+
+        The first offer of a round tells what the rounds before it, which are committed, have come to. Within a round
+        older versions may be needed again: a reply that was accepted is void when the program asks something else.
+        """
+        known = self._rounds.get(run)
+        self._rounds[run] = max(round, known or 0)
+        if known is None or not after:
+            return
+        versions = self._versions(run)
+        below = [v for v in versions if v < after]
+        for version in below if round > known else below[:-MOST]:
+            self.discard(run, version)
+
+    def forget(self, run: str) -> None:
+        """Forget a run that was removed."""
+        self._rounds.pop(run, None)
+        shutil.rmtree(self._folder / run, ignore_errors=True)
+
+    def _versions(self, run: str) -> list[int]:
+        with contextlib.suppress(FileNotFoundError):
+            return sorted(int(name) for name in os.listdir(self._folder / run) if name.isdigit())
+        return []

@@ -1,0 +1,74 @@
+"""What a node keeps of ctx.state: a version for each call that changed it, and the one that each offer names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from node_world import Daemon, World, did, offer
+
+from atoll.wire import Bad, Good, Verdict
+
+Start = Callable[..., Daemon]
+
+
+def _counting(o: Any, state: Any, worker: Any) -> Any:
+    if o is None:
+        return None
+    before = int(state.read_text()) if state else 0
+    written = worker.spool / "state"
+    written.write_text(str(before + 1))
+    return did(o, weight=float(before), state=written)
+
+
+def _weights(world: World, count: int) -> list[float]:
+    return [a.weight for a in world.answers(count) if isinstance(a, Good)]
+
+
+def test_a_task_begins_from_the_state_that_its_offer_names(world: World, daemon: Start):
+    daemon(_counting)
+    world.ask(offer("1.0.0.n", seq=1))
+    world.answers(1)
+    world.ask(offer("2.0.0.n", seq=2, round=2, state_after=1))
+    world.answers(2)
+    world.ask(offer("2.1.0.n", seq=3, round=2, state_after=1))
+    assert _weights(world, 3) == [0.0, 1.0, 1.0]
+
+
+def test_state_outlives_the_daemon(world: World, daemon: Start):
+    first = daemon(_counting)
+    world.ask(offer("1.0.0.n", seq=1))
+    world.answers(1)
+    first.crash()
+    daemon(_counting)
+    world.ask(offer("2.0.0.n", seq=2, round=2, state_after=1))
+    assert _weights(world, 2) == [0.0, 1.0]
+
+
+def test_the_state_of_a_reply_that_came_too_late_is_forgotten(world: World, daemon: Start):
+    node = daemon(_counting)
+    world.verdict = lambda answer: Verdict(status="late")
+    world.ask(offer("1.0.0.n", seq=1))
+    world.until(lambda: world.replies)
+    with world.changed:
+        world.open.clear()
+    world.until(lambda: not world.polls[-1][0])
+    assert list((node.home.states / "r").iterdir()) == []
+
+
+def test_versions_of_committed_rounds_go(world: World, daemon: Start):
+    node = daemon(_counting)
+    for number in range(1, 8):
+        world.ask(offer(f"{number}.0.0.n", seq=number, round=number, state_after=number - 1))
+        world.answers(number)
+    assert {int(p.name) for p in (node.home.states / "r").iterdir()} == {6, 7}
+    world.order(remove=["r"])
+    world.until(lambda: not (node.home.states / "r").exists())
+
+
+def test_a_state_that_is_gone_is_not_taken_for_a_new_one(world: World, daemon: Start):
+    daemon(_counting)
+    world.ask(offer("5.0.0.n", seq=5, state_after=4))
+    (answer,) = world.answers()
+    assert isinstance(answer, Bad)
+    assert "has lost what it kept after call 4" in answer.message
