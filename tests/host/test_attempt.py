@@ -59,7 +59,7 @@ def attempt(desk: Desk) -> Attempt:
     attended = desk.call("POST", "/v1/runs/run/attend", Attend(), Attended)
     talk, packing = Conversation(desk, "run", attended.fence), Packing(desk.push)
     objects = Objects(MemoryStore(), desk.pull)
-    return Attempt(attended.spec, WireJournal(desk, talk, packing, objects), talk, packing, objects)
+    return Attempt(attended.spec, WireJournal(desk, "run", talk, packing, objects), talk, packing, objects)
 
 
 def deployed(desk: Desk, main: Callable[..., Any]) -> History:

@@ -113,6 +113,9 @@ def _no_data(node: str) -> Mapping[str, Any]:
     return {}
 
 
+_NO_SITE = Config({})
+
+
 class Bench:
     """What one worker keeps from task to task: the app's config, kept objects, open data."""
 
@@ -123,8 +126,9 @@ class Bench:
         seed: int = 0,
         data: Callable[[str], Mapping[str, Any]] = _no_data,
         log: Callable[[str, str, int, str], None] | None = None,
+        site: Config = _NO_SITE,
     ) -> None:
-        self.config, self.seed, self.data = config, seed, data
+        self.config, self.seed, self.data, self.site = config, seed, data, site
         self.log = log or _silent
         self.kept: dict[Any, Any] = {}
         self.shared: Any = None
@@ -139,6 +143,7 @@ class Context:
 
     - `config`: the app's settings, with the task's own changes
     - `node`, `round`, `seed`: whose data this is, which round it is, and a seed of this (run, round, call, node) alone
+    - `site`: what the node's owner says of the place, empty in simulation
     - `data`: data sets by name; `state`: what this node remembers between tasks
     - `keep(factory)`: an object made once per worker, such as a network
     - `shared`: what the app's lifespan hook yielded
@@ -169,6 +174,11 @@ class Context:
         if self._data is None:
             self._data = Data(self.node, self._bench.data)
         return self._data
+
+    @property
+    def site(self) -> Config:
+        """What the node's owner says of the place: `atoll node start --config beds=120`; empty in simulation."""
+        return self._bench.site
 
     @property
     def shared(self) -> Any:

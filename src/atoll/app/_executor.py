@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeAlias
 import msgspec
 
 from atoll.app._task import Task, Update
+from atoll.journal import Called, CallRow
 from atoll.values import Payload
 
 
@@ -52,6 +53,14 @@ class Broken(msgspec.Struct, frozen=True, gc=False):
 
 
 Outcome: TypeAlias = Done | Broken
+
+
+class Adopter(Protocol):
+    """An executor whose calls outlive the program that made them."""
+
+    def adopt(self, id: int, called: Called, row: CallRow) -> None:
+        """Take on a call that an earlier attempt made, as it is."""
+        ...
 
 
 class Executor(Protocol):

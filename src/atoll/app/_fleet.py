@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 from atoll.app._asking import Asked
-from atoll.app._executor import Call, Executor, Outcome
+from atoll.app._executor import Adopter, Call, Executor, Outcome
 from atoll.app._record import Record
 from atoll.app._rounds import Rounds
 from atoll.app._schedule import Schedule
 from atoll.app._task import Failure, Reply, Task
+from atoll.journal import Called, CallRow
 from atoll.values import Arrays, ConfigError, NotFound, seeds_below, suggestion
 
 if TYPE_CHECKING:
@@ -162,6 +163,13 @@ class ExecutorFleet:
         self._executor.start(
             Call(self._calls, node, task, round, ordinal, seed, state, deadline, index, place)
         )
+        return self._calls
+
+    def adopt(self, owner: Receiver, called: Called, row: CallRow) -> int:
+        """Wait for what an earlier attempt asked; its outcome comes to the owner."""
+        self._calls += 1
+        self._owners[self._calls] = owner
+        cast(Adopter, self._executor).adopt(self._calls, called, row)
         return self._calls
 
     def pump(self) -> None:

@@ -22,6 +22,8 @@ from atoll.journal import (
     FINISHED,
     PROLOGUE,
     Accepted,
+    Called,
+    CallRow,
     Committed,
     Created,
     Diverged,
@@ -36,7 +38,6 @@ from atoll.journal import (
     Started,
 )
 from atoll.values import Arrays, Metrics, NotFound, Scalar, as_text, derive_seed, pack, unpack
-
 
 ELSEWHERE = "elsewhere"
 
@@ -70,6 +71,9 @@ class Record:
         self._offerings: dict[tuple[int, int], Offering] = {}
         self._streamed: dict[int, list[Accepted]] = {}
         self._stream_counts: dict[int, int] = {}
+        self._unanswered: dict[
+            tuple[int, int], tuple[Called, CallRow]
+        ] = {}  # of streams, by ordinal and index
         self._rows: list[Row] = []
         self._ordinals: dict[int, int] = {}
         self._state: Mapping[str, Arrays] | None = None
@@ -77,7 +81,9 @@ class Record:
         for event in events:
             self._replay(event)
         own = (e for e in events if not self._elsewhere or not isinstance(e, Accepted))
-        self._keeping = Keeping(own) if journal.durable else Keeping(own, last=1)  # no crash to fall back from
+        self._keeping = (
+            Keeping(own) if journal.durable else Keeping(own, last=1)
+        )  # no crash to fall back from
         created = events[0]
         assert isinstance(created, Created)
         self.created = created
@@ -109,8 +115,12 @@ class Record:
         self._adopt_states(accepted)
         return accepted
 
+    def unanswered(self, ordinal: int) -> list[tuple[Called, CallRow]]:
+        """What a stream asked before it was cut off, and what somebody else still waits for."""
+        return [call for (of, _), call in self._unanswered.items() if of == ordinal]
+
     def stream_count(self, ordinal: int) -> int:
-        """How many tasks a stream had answered in all attempts."""
+        """How many tasks a stream had answered in all attempts, or asked, as far as the journal tells."""
         return self._stream_counts.get(ordinal, 0)
 
     def next_ordinal(self) -> int:
@@ -267,6 +277,10 @@ class Record:
             self.attempts = event.attempt
         elif isinstance(event, Offered):
             self._offerings[event.round, event.ordinal] = Offering(event.digest, event.cohort)
+        elif isinstance(event, Called):
+            for row in event.calls if event.ordinal < 0 else ():
+                self._count_stream(event.ordinal, row.index)
+                self._unanswered[event.ordinal, row.index] = (event, row)
         elif isinstance(event, Accepted | Failed) and event.ordinal >= 0:
             offering = self._offerings.get((event.round, event.ordinal))
             if offering is not None and not (isinstance(event, Failed) and event.failure == "late"):
@@ -274,6 +288,9 @@ class Record:
         elif isinstance(event, Accepted):
             self._streamed.setdefault(event.ordinal, []).append(event)
             self._count_stream(event.ordinal, event.index)
+            self._unanswered.pop((event.ordinal, event.index), None)
+        elif isinstance(event, Failed):
+            self._unanswered.pop((event.ordinal, event.index), None)
         elif isinstance(event, Diverged):
             self._void(event.round, event.ordinal)
         elif isinstance(event, Committed):
@@ -297,8 +314,8 @@ class Record:
             self._streamed.clear()
             return
         read = {(row.ordinal, row.index) for row in event.replies}
-        for ordinal, accepted in self._streamed.items():
-            self._streamed[ordinal] = [a for a in accepted if (ordinal, a.index) not in read]
+        for ordinal, had in self._streamed.items():
+            self._streamed[ordinal] = [a for a in had if (ordinal, a.index) not in read]
 
     def _forgive(self) -> None:
         """A run that failed is resumed because something was mended: who failed is asked again."""

@@ -45,6 +45,9 @@ class Stream:
         self._bad_in_a_row = 0
         self._closed = False
         self.failures: list[Failure] = []
+        for called, row in self._record.unanswered(self._ordinal):
+            call = fleet.adopt(self, called, row)
+            self._running[call] = (row.index, row.node, called.action, self._version)
 
     def send(self, task: Task) -> None:
         """What the nodes that become free are given from now on."""

@@ -230,6 +230,8 @@ def rows_of(run: str, events: Iterable[Event]) -> Iterator[Record]:
     """Tidy rows out of a run's events; what a void attempt of a round reported is left out."""
     pending: dict[tuple[int, int, int], tuple[Row, float]] = {}
     for event in events:
+        if isinstance(event, Accepted) and event.ordinal < 0 and event.key:
+            continue  # a commit tells when the program read it
         if isinstance(event, Accepted):
             row = Row(
                 event.ordinal,

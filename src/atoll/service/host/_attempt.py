@@ -51,7 +51,9 @@ class Attempt:
             )
 
     def _executor(self, record: Record) -> WireExecutor:
-        return WireExecutor(self.talk, self.packing, self.objects, nodes=len(record.created.nodes))
+        return WireExecutor(
+            self.talk, self.journal, self.packing, self.objects, nodes=len(record.created.nodes)
+        )
 
 
 def attend(client: Any, run: str, *, where: str, cache: Path, beside: Path | None = None) -> Attempt:
@@ -63,7 +65,7 @@ def attend(client: Any, run: str, *, where: str, cache: Path, beside: Path | Non
     talk = Conversation(client, run, attended.fence)
     packing = Packing(partial(push, client, spec.federation))
     objects = Objects(DirectoryStore(cache), partial(pull, client, spec.federation), beside=beside)
-    return Attempt(spec, WireJournal(client, talk, packing, objects), talk, packing, objects)
+    return Attempt(spec, WireJournal(client, run, talk, packing, objects), talk, packing, objects)
 
 
 def server_of(spec: RunSpec, folder: Path) -> ServerApp:

@@ -9,11 +9,13 @@ from collections.abc import Iterable
 from functools import partial
 
 from atoll.app import Broken, Call, Done, Outcome, Update
+from atoll.journal import Called, CallRow
 from atoll.service.host._conversation import Conversation
+from atoll.service.host._journal import WireJournal
 from atoll.service.host._objects import Objects
 from atoll.service.host._packing import Packing
-from atoll.values import Metrics
-from atoll.wire import Good
+from atoll.values import Metrics, NotFound
+from atoll.wire import Good, TaskSpec
 from atoll.wire import Outcome as Ended
 
 WAIT = 30.0  # seconds of a long poll
@@ -22,11 +24,14 @@ WAIT = 30.0  # seconds of a long poll
 class WireExecutor:
     """Calls go out together, when somebody waits for their outcomes."""
 
-    def __init__(self, talk: Conversation, packing: Packing, objects: Objects, *, nodes: int) -> None:
-        self._talk, self._packing, self._objects = talk, packing, objects
+    def __init__(
+        self, talk: Conversation, journal: WireJournal, packing: Packing, objects: Objects, *, nodes: int
+    ) -> None:
+        self._talk, self._journal, self._packing, self._objects = talk, journal, packing, objects
         self.capacity = nodes
         self._open: dict[str, tuple[int, str]] = {}  # key -> call, digest
         self._keys: dict[int, str] = {}
+        self._lost: list[Outcome] = []
         self._stopped = False
 
     def start(self, call: Call) -> None:
@@ -38,7 +43,24 @@ class WireExecutor:
             index=call.index, place=call.place, seed=call.seed, deadline=call.deadline,
         )  # fmt: skip
 
+    def adopt(self, id: int, called: Called, row: CallRow) -> None:
+        try:
+            payload = self._journal.manifest(called.task)
+        except NotFound:
+            self._talk.cancel([row.key])
+            self._lost.append(Broken(id, "lost", "its task was deleted before it was answered"))
+            return
+        spec = TaskSpec(action=called.action, payload=payload, config=called.config, alike=called.alike)
+        self._open[row.key], self._keys[id] = (id, row.digest), row.key
+        self._talk.call(
+            spec, key=row.key, digest=row.digest, node=row.node, round=called.round, ordinal=called.ordinal,
+            index=row.index, place=row.place, seed=row.seed, deadline=row.deadline,
+        )  # fmt: skip
+
     def wait(self) -> list[Outcome]:
+        if self._lost:
+            lost, self._lost = self._lost, []
+            return lost
         while True:
             ended = [e for e in self._talk.listen(WAIT) if self._is_open(e)]
             if self._talk.stop and not self._stopped:

@@ -26,7 +26,10 @@ class WireJournal:
 
     durable = True
 
-    def __init__(self, client: Caller, talk: Conversation, packing: Packing, objects: Objects) -> None:
+    def __init__(
+        self, client: Caller, run: str, talk: Conversation, packing: Packing, objects: Objects
+    ) -> None:
+        self._path = f"/v1/runs/{run}"
         self._client, self._talk, self._packing, self._objects = client, talk, packing, objects
         self._manifests: dict[str, Manifest] = {}
 
@@ -45,14 +48,23 @@ class WireJournal:
         self._talk.say()
 
     def events(self, run: str, after: int = 0) -> Iterator[tuple[int, Event]]:
-        while found := self._client.call("GET", f"/v1/runs/{run}/events?after={after}", None, Events).events:
+        while found := self._client.call("GET", f"{self._path}/events?after={after}", None, Events).events:
             for after, body in found:
                 yield after, decoded(body)
 
     def arrays(self, run: str, key: str) -> Arrays:
-        payload = self._objects.payload(self._manifest(run, key))
+        payload = self._objects.payload(self.manifest(key))
         found = payload.get(MODEL)
         return found if isinstance(found, Arrays) and not key.startswith(_REPLY) else pack(payload)
+
+    def manifest(self, key: str) -> Manifest:
+        """What lies on the run's shelf under a key. Raises `NotFound`."""
+        if key not in self._manifests:
+            found = self._client.call("GET", f"{self._path}/shelf?keys={key}", None, Shelved).objects
+            if key not in found:
+                raise NotFound("object.unknown", f"the run keeps no object `{key}`")
+            self._manifests[key] = found[key]
+        return self._manifests[key]
 
     def keep_only(self, run: str, keys: Collection[str]) -> None:
         """Nothing is left behind: what no event names was never shelved."""
@@ -88,14 +100,6 @@ class WireJournal:
         raise JournalError(
             "journal.elsewhere", "a server app's process sees its own run only", "ask the coordinator"
         )
-
-    def _manifest(self, run: str, key: str) -> Manifest:
-        if key not in self._manifests:
-            found = self._client.call("GET", f"/v1/runs/{run}/shelf?keys={key}", None, Shelved).objects
-            if key not in found:
-                raise NotFound("object.unknown", f"run `{run}` keeps no object `{key}`")
-            self._manifests[key] = found[key]
-        return self._manifests[key]
 
 
 class _Shelf:

@@ -31,7 +31,7 @@ class Objects:
         *,
         beside: Path | None = None,
         warn: Callable[[str], None] = print,
-        patience: Callable[[], None] = partial(time.sleep, FULL),
+        patience: Callable[[], None] = lambda: time.sleep(FULL),
     ) -> None:
         self._cache, self._pull, self._warn, self._patience = cache, pull, warn, patience
         self._beside = _Beside(beside) if beside is not None and beside.is_dir() else None
