@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from atoll.store import DirectoryStore, MemoryStore, Store, hex_of
+
+if TYPE_CHECKING:
+    from atoll.store import S3Store
 
 
 class World(ABC):
@@ -80,25 +84,28 @@ class S3(World):
             aws_secret_access_key="b",
         )
         self.amazon.create_bucket(Bucket=self.bucket)
-        self._caches = (folder / f"cache-{n}" for n in range(1000))
-        self._cache = next(self._caches)
-        self.store = self._open()
+        self._caches = (folder / f"cache-{n}" for n in itertools.count())
+        self.another_machine()
 
-    def _open(self) -> Store:
+    def another_machine(self) -> Store:
+        self.cache = next(self._caches)
+        return self.reopen()
+
+    def open(self, **options: Any) -> S3Store:
         from atoll.store import S3Store
 
+        asked = {**self.options, **options}
         return S3Store(
-            self.bucket, cache=self._cache, prefix="atoll/", options=self.options, clock=self.clock, reserve=0
+            self.bucket, cache=self.cache, prefix="atoll/", options=asked, clock=self.clock, reserve=0
         )
 
     def reopen(self) -> Store:
-        self.store = self._open()
+        self.store = self.open()
         return self.store
 
     def damage(self, digest: str, body: bytes) -> None:
         self.amazon.put_object(Bucket=self.bucket, Key=f"atoll/objects/{hex_of(digest)}", Body=body)
-        self._cache = next(self._caches)  # the one that has it is another machine's
-        self.reopen()
+        self.another_machine()  # the cache that still has it whole is not to be asked
 
 
 @pytest.fixture(scope="session")
@@ -118,8 +125,14 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
         return Memory(tmp_path)
     if request.param == "directory":
         return Directory(tmp_path)
+    bucket: World = request.getfixturevalue("bucket")
+    return bucket
+
+
+@pytest.fixture
+def bucket(tmp_path: Path, endpoint: str) -> S3:
     pytest.importorskip("obstore")
-    return S3(tmp_path, request.getfixturevalue("endpoint"))
+    return S3(tmp_path, endpoint)
 
 
 @pytest.fixture
