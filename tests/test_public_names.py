@@ -18,7 +18,8 @@ PUBLIC = {
         """,
     "atoll.algorithms": "FedAvg FedAvgM",
     "atoll.data": """
-        IID Dataset Dirichlet Joint Natural Partition Split Subset Table column_of parse_partition samples split
+        IID SIMULATED Dataset Dirichlet Joint Natural Partition Split Subset Table column_of is_function open_source parse_partition
+        samples split
         """,
     "atoll.data.samples": "digits fashion_mnist mnist",
     "atoll.numpy": "get_arrays set_arrays",

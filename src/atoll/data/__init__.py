@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from atoll.data._columns import column_of
 from atoll.data._parse import parse_partition
 from atoll.data._partition import IID, Dirichlet, Joint, Natural, Partition
+from atoll.data._source import SIMULATED, is_function, open_source
 from atoll.data._split import Split, split
 from atoll.data._subset import Dataset, Subset
 from atoll.data._table import Table
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "IID",
+    "SIMULATED",
     "Dataset",
     "Dirichlet",
     "Joint",
@@ -30,6 +32,8 @@ __all__ = [
     "Subset",
     "Table",
     "column_of",
+    "is_function",
+    "open_source",
     "parse_partition",
     "samples",
     "split",

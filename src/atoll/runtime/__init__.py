@@ -3,8 +3,11 @@
 Doesn't know what is computed, how it is protected, or how bytes move between machines.
 """
 
+from atoll.runtime._child import Child
 from atoll.runtime._drive import attempt, drive
 from atoll.runtime._inprocess import InProcess
+from atoll.runtime._parts import Parts
+from atoll.runtime._pipe import Mouth, Printed, end_line, receive, send, taken_over
 from atoll.runtime._progress import Progress, in_words
 from atoll.runtime._simulate import AUTO, AppRef, Simulation, of_project, processors, simulate
 from atoll.runtime._threads import environment, limited
@@ -12,15 +15,23 @@ from atoll.runtime._threads import environment, limited
 __all__ = [
     "AUTO",
     "AppRef",
+    "Child",
     "InProcess",
+    "Mouth",
+    "Parts",
+    "Printed",
     "Progress",
     "Simulation",
     "attempt",
     "drive",
+    "end_line",
     "environment",
     "in_words",
     "limited",
     "of_project",
     "processors",
+    "receive",
+    "send",
     "simulate",
+    "taken_over",
 ]

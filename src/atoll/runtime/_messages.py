@@ -1,20 +1,19 @@
-"""What a pool and its workers say to each other, over pipes: a length, then MessagePack.
+"""What a pool and its workers say to each other, over pipes.
 
 Doesn't know what is done about it.
 """
 
 from __future__ import annotations
 
-import struct
 from typing import Any, BinaryIO, TypeAlias
 
 import msgspec
 
 from atoll.runtime._arena import Parcel
+from atoll.runtime._pipe import receive
 from atoll.values import Scalar
 
 VERSION = 1
-_LENGTH = struct.Struct("<I")
 
 
 class _Message(msgspec.Struct, frozen=True, array_like=True, tag=True):
@@ -107,38 +106,16 @@ class Line(_Message, frozen=True):
 ToWorker: TypeAlias = Hello | Give | Do | Bye
 FromWorker: TypeAlias = Ready | Unfit | Result | Trouble | Line
 
-_encoder = msgspec.msgpack.Encoder()
 _to_worker = msgspec.msgpack.Decoder(ToWorker)
 _from_worker = msgspec.msgpack.Decoder(FromWorker)
 
 
-def send(pipe: BinaryIO, *messages: ToWorker | FromWorker) -> None:
-    """Write messages in one go. Raises `OSError` when nobody reads."""
-    out = bytearray()
-    for message in messages:
-        body = _encoder.encode(message)
-        out += _LENGTH.pack(len(body))
-        out += body
-    pipe.write(out)
-    pipe.flush()
-
-
 def receive_task(pipe: BinaryIO) -> ToWorker | None:
     """The next message to a worker; None at the end."""
-    body = _receive(pipe)
+    body = receive(pipe)
     return None if body is None else _to_worker.decode(body)
 
 
-def receive_answer(pipe: BinaryIO) -> FromWorker | None:
-    """The next message from a worker; None at the end."""
-    body = _receive(pipe)
-    return None if body is None else _from_worker.decode(body)
-
-
-def _receive(pipe: BinaryIO) -> bytes | None:
-    head = pipe.read(_LENGTH.size)
-    if len(head) < _LENGTH.size:
-        return None
-    (length,) = _LENGTH.unpack(head)
-    body = pipe.read(length)
-    return body if len(body) == length else None
+def answer(body: bytes) -> FromWorker:
+    """A message from a worker."""
+    return _from_worker.decode(body)

@@ -5,7 +5,6 @@ Doesn't know of rounds or other workers. It dies with the process that started i
 
 from __future__ import annotations
 
-import io
 import os
 import queue
 import signal
@@ -29,9 +28,9 @@ from atoll.runtime._messages import (
     Trouble,
     Unfit,
     receive_task,
-    send,
 )
 from atoll.runtime._parts import Parts
+from atoll.runtime._pipe import Mouth, Printed, end_line, taken_over
 from atoll.runtime._threads import limited
 from atoll.values import Config, as_text
 
@@ -39,10 +38,9 @@ from atoll.values import Config, as_text
 def main() -> None:
     """Serve the process that started this one, over standard input and output; what is printed is said as lines."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # ^C reaches the whole group; the pool decides
-    inbox, outbox = os.fdopen(os.dup(0), "rb"), _Outbox(os.fdopen(os.dup(1), "wb"))
-    os.dup2(2, 1)
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    sys.stdout = _Printed(outbox)
+    inbox, pipe = taken_over()
+    outbox = _Outbox(pipe)
+    sys.stdout = Printed(outbox.printed)
     arriving: queue.SimpleQueue[ToWorker] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(inbox, arriving), daemon=True).start()
     hello = arriving.get()
@@ -67,42 +65,13 @@ def _listen(inbox: BinaryIO, arriving: queue.SimpleQueue[ToWorker]) -> None:
     os._exit(1)  # the pool is gone, whatever this process is doing
 
 
-class _Outbox:
-    """The pipe to the pool, for any thread; `place` is the round and the node that are being worked for."""
+class _Outbox(Mouth):
+    """What is said to the pool; `place` is the round and the node that are being worked for."""
 
-    def __init__(self, pipe: BinaryIO) -> None:
-        self._pipe, self._lock = pipe, threading.Lock()
-        self.place = (0, "")
+    place = (0, "")
 
-    def say(self, message: FromWorker) -> None:
-        with self._lock:
-            send(self._pipe, message)
-
-    def line(self, level: str, text: str) -> None:
-        self.say(Line(level, as_text(text), *self.place))
-
-
-class _Printed(io.TextIOBase):
-    """Standard output of user code: each line is said before the result of the task that printed it."""
-
-    encoding = "utf-8"
-
-    def __init__(self, outbox: _Outbox) -> None:
-        self._outbox, self._begun = outbox, ""
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, text: str) -> int:
-        *lines, self._begun = (self._begun + text).split("\n")
-        for line in lines:
-            self._outbox.line("output", line)
-        return len(text)
-
-    def end(self) -> None:
-        """Say what was printed without an end of line."""
-        if self._begun:
-            self.write("\n")
+    def printed(self, text: str) -> None:
+        self.say(Line("output", as_text(text), *self.place))
 
 
 class _Worker:
@@ -124,8 +93,7 @@ class _Worker:
         elif isinstance(message, Do):
             self._outbox.place = (message.round, message.node)
             result = self._done(message)
-            if isinstance(sys.stdout, _Printed):  # user code may have put its own in its place
-                sys.stdout.end()
+            end_line()
             self._outbox.say(result)
 
     def _done(self, do: Do) -> FromWorker:

@@ -3,6 +3,7 @@
 Doesn't know who decides; daemons and programs speak through it.
 """
 
+from atoll.wire._bundle import Bundle, extract, pack_bundle, read_bundle
 from atoll.wire._manifest import call_digest, check_manifest, digest_of, join, split
 from atoll.wire._messages import (
     API,
@@ -61,6 +62,7 @@ __all__ = [
     "Attend",
     "Attended",
     "Bad",
+    "Bundle",
     "CallSpec",
     "Check",
     "Checked",
@@ -103,6 +105,9 @@ __all__ = [
     "call_digest",
     "check_manifest",
     "digest_of",
+    "extract",
     "join",
+    "pack_bundle",
+    "read_bundle",
     "split",
 ]
