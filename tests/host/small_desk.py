@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 
 from atoll.app import Bench, Call, ClientApp, Done, Task, perform
-from atoll.journal import Accepted, Created, Event, Failed, Finished, decode, encode
+from atoll.journal import Accepted, Called, CallRow, Created, Event, Failed, Finished, decode, encode
 from atoll.store import MemoryStore
 from atoll.values import AtollError, Config
 from atoll.wire import (
@@ -34,8 +34,8 @@ from atoll.wire import (
 )
 
 
-class Cut(AtollError):
-    """The line is cut: whoever speaks dies."""
+class Cut(BaseException):
+    """A power cut: whoever speaks dies, and is not heard until somebody attends anew."""
 
 
 class Desk:
@@ -60,7 +60,8 @@ class Desk:
         self.said: list[Say] = []
         self.pushed: list[str] = []
         self.performed: list[str] = []
-        self.fence, self.at = 0, 0
+        self.fence, self.at, self.seq = 0, 0, 0
+        self.cut = False
         self.stop = False
         self.before: Callable[[Say], None] = lambda say: None  # a test's chance to fail a request
         self.after: Callable[[Say], None] = lambda say: None  # ... or its answer
@@ -87,7 +88,7 @@ class Desk:
     # -- routes --------------------------------------------------------------------------------------------
 
     def _attend(self, body: Any, query: Any) -> Attended:
-        self.fence, self.at = self.fence + 1, 0
+        self.fence, self.at, self.cut = self.fence + 1, 0, False
         self.unheard.clear()
         c = self.created
         spec = RunSpec(
@@ -111,6 +112,8 @@ class Desk:
     def _say(self, say: Say, query: Any) -> Heard:
         if say.fence != self.fence:
             raise AtollError("run.fenced", "not yours any more")
+        if self.cut:
+            raise Cut
         self.before(say)
         self.said.append(say)
         if say.at > self.at:
@@ -149,8 +152,19 @@ class Desk:
                     continue
             self.calls[call.key] = call
             self.outcomes.pop(call.key, None)
+            self._call(call, say.tasks[call.task])
             if call.node not in self.asleep:
                 self.offers.append((call, say.tasks[call.task]))
+
+    def _call(self, call: CallSpec, spec: TaskSpec) -> None:
+        self.seq += 1
+        row = CallRow(
+            call.key, call.digest, call.node, call.index, call.place, call.seed, self.seq, call.deadline
+        )
+        key = f"task-{digest_of(spec.payload).replace(':', '-')}"
+        self.shelf[key] = spec.payload
+        self.events.append(Called(time=time.time(), round=call.round, ordinal=call.ordinal, action=spec.action, task=key,
+                                  config=spec.config, alike=spec.alike, calls=[row]))  # fmt: skip
 
     def _perform(self, call: CallSpec, spec: TaskSpec) -> None:
         self.performed.append(call.key)
@@ -176,7 +190,7 @@ class Desk:
             key = f"reply-{digest_of(manifest).replace(':', '-')}"
             self.shelf[key] = manifest
             self.events.append(Accepted(time=time.time(), **place, weight=done.update.weight, metrics=done.update.metrics.plain(),
-                                        seconds=done.seconds, payload=key))  # fmt: skip
+                                        seconds=done.seconds, payload=key, key=call.key))  # fmt: skip
             how: Good | Bad = Good(
                 weight=done.update.weight,
                 metrics=done.update.metrics.plain(),
