@@ -253,13 +253,16 @@ class Launcher:
     def __init__(self, do: Callable[..., Any], folder: Path) -> None:
         self._do, self._folder, self.workers = do, folder, []  # type: ignore[var-annotated]
 
-    def launch(self, spec: RunSpec, hear: Callable[[Any, Any], None]) -> Worker:
+    def launch(self, spec: RunSpec, hear: Callable[[Any, Any], None], *, check: bool = False) -> Worker:
         spool = self._folder / f"{spec.run}.{len(self.workers)}"
         spool.mkdir(parents=True, exist_ok=True)
         worker = Worker(self._do, hear, spool, len(self.workers))
         self.workers.append(worker)
         worker.begin()
         return worker
+
+    def join(self) -> None:
+        pass
 
 
 class Daemon:

@@ -12,19 +12,37 @@ import time
 from collections.abc import Callable
 
 
-class Alarm:
-    """Things to do later; each must be quick."""
+class Timer:
+    """Something to be done later, unless it is cancelled."""
 
-    def __init__(self) -> None:
-        self._due: list[tuple[float, int, Callable[[], None]]] = []
+    __slots__ = ("do",)
+
+    def __init__(self, do: Callable[[], None]) -> None:
+        self.do: Callable[[], None] | None = do
+
+    def cancel(self) -> None:
+        """Don't; and let go of what it would have been done with."""
+        self.do = None
+
+
+class Alarm:
+    """Things to do later; each must be quick. Errors go to `warn`."""
+
+    def __init__(self, warn: Callable[[BaseException], None]) -> None:
+        self._warn = warn
+        self._due: list[tuple[float, int, Timer]] = []
         self._count, self._changed, self._closed = itertools.count(), threading.Condition(), False
         threading.Thread(target=self._run, name="alarm", daemon=True).start()
 
-    def after(self, seconds: float, do: Callable[[], None]) -> None:
+    def after(self, seconds: float, do: Callable[[], None]) -> Timer:
         """Do something so many seconds from now."""
+        timer = Timer(do)
+        entry = (time.monotonic() + seconds, next(self._count), timer)
         with self._changed:
-            heapq.heappush(self._due, (time.monotonic() + seconds, next(self._count), do))
-            self._changed.notify()
+            heapq.heappush(self._due, entry)
+            if self._due[0] is entry:
+                self._changed.notify()
+        return timer
 
     def close(self) -> None:
         """Do nothing more."""
@@ -34,10 +52,14 @@ class Alarm:
             self._changed.notify()
 
     def _run(self) -> None:
-        while (do := self._next()) is not None:
-            do()
+        while (timer := self._next()) is not None:
+            if (do := timer.do) is not None:
+                try:
+                    do()
+                except Exception as error:
+                    self._warn(error)
 
-    def _next(self) -> Callable[[], None] | None:
+    def _next(self) -> Timer | None:
         with self._changed:
             while not self._closed:
                 left = self._due[0][0] - time.monotonic() if self._due else None

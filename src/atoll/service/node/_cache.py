@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from atoll.store import DirectoryStore, hex_of
-from atoll.values import AtollError
+from atoll.values import AtollError, NotFound, ObjectDamaged
 
 ROUNDS = 3  # a run's objects that none of its last rounds used are forgotten
 EVERY = 60.0  # seconds between two looks at the whole cache
@@ -28,6 +28,7 @@ class Cache:
         self._folder, self._most = folder, most
         self._uses: dict[str, dict[int, set[str]]] = {}
         self._held: Counter[str] = Counter()  # by calls in hand
+        self._sound: set[str] = set()  # read through by this process, or fetched by it
         self._lock, self._swept = threading.Lock(), time.monotonic()
 
     def use(self, run: str, round: int, objects: Mapping[str, int]) -> bool:
@@ -40,7 +41,18 @@ class Cache:
             self._held.update(objects.keys())
             old = [rounds.pop(r) for r in sorted(rounds)[:-ROUNDS]]
             self._forget(set().union(*old))
-        return len(self.store.has(objects)) == len(objects)
+        return self._sound.issuperset(objects) and len(self.store.has(objects)) == len(objects)
+
+    def damaged(self, objects: Mapping[str, int]) -> None:
+        """Read what an earlier daemon left: what the disk has damaged is put aside, and fetched again."""
+        for digest in set(objects) - self._sound:
+            with contextlib.suppress(NotFound, ObjectDamaged):
+                self.store.path(digest)
+
+    def sound(self, objects: Mapping[str, int]) -> None:
+        """These have been fetched, or read."""
+        with self._lock:
+            self._sound.update(objects)
 
     def release(self, objects: Mapping[str, int]) -> None:
         """A call that needed these is no longer in hand."""
@@ -61,15 +73,20 @@ class Cache:
         self._swept = time.monotonic()
         with self._lock:
             used = self._used()
-            self.store.sweep(used, AGE)
+            self._sound -= self.store.sweep(used, AGE)
             found = sorted(self._aged())
             size = sum(n for _, n, _ in found)
             for _, n, digest in found:
                 if size <= self._most:
                     break
                 if digest not in used:
-                    self.store.remove(digest)
+                    self._remove(digest)
                     size -= n
+
+    def _remove(self, digest: str) -> None:
+        self._sound.discard(digest)
+        with contextlib.suppress(AtollError):
+            self.store.remove(digest)
 
     def _aged(self) -> list[tuple[float, int, str]]:
         found = []
@@ -88,5 +105,4 @@ class Cache:
     def _forget(self, digests: set[str]) -> None:
         if digests:
             for digest in digests - self._used():
-                with contextlib.suppress(AtollError):
-                    self.store.remove(digest)
+                self._remove(digest)

@@ -70,14 +70,10 @@ class Delivery:
 
     def _finished(self, held: Held, outcome: Did | Bad) -> Finished:
         offer = held.offer
-        if not isinstance(outcome, Bad):
-            outcome = Good(
-                weight=outcome.weight, metrics=outcome.metrics, seconds=outcome.seconds, payload=outcome.payload,
-                state_changed=outcome.state is not None,
-            )  # fmt: skip
+        told = outcome if isinstance(outcome, Bad) else _good(outcome)
         answer = Answer(
             name=self._coordinator.name, session=0, run=offer.run, key=offer.key, call=offer.digest,
-            digest=digest_of(outcome), outcome=outcome,
+            digest=digest_of(told), outcome=told,
         )  # fmt: skip
         federation = offer.wants.federation if offer.wants is not None else ""
         return Finished(answer=answer, seq=offer.seq, round=offer.round, federation=federation)
@@ -178,6 +174,16 @@ class Delivery:
         bad = Bad(failure="invalid", message=f"the coordinator refused the reply: {error.message}"[:2000])
         answer = structs.replace(finished.answer, outcome=bad, digest=digest_of(bad))
         self._insist(held, structs.replace(finished, answer=answer), bad)
+
+
+def _good(did: Did) -> Good:
+    return Good(
+        weight=did.weight,
+        metrics=did.metrics,
+        seconds=did.seconds,
+        payload=did.payload,
+        state_changed=did.state is not None,
+    )
 
 
 def _arrays(finished: Finished) -> Mapping[str, int]:

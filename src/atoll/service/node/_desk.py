@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Protocol
 
+from atoll.service.node._alarm import Timer
 from atoll.service.node._lane import Held, Lane
 from atoll.service.workshop import Did, Failed, Ready, Said, Told, Unfit
 from atoll.wire import Bad, Offer, RunSpec
@@ -59,7 +60,7 @@ class Site(Protocol):
 
     def log(self, run: str, level: str, message: str, round: int | None = None) -> None: ...
 
-    def after(self, seconds: float, do: Callable[[], None]) -> None: ...
+    def after(self, seconds: float, do: Callable[[], None]) -> Timer: ...
 
 
 class Desk:
@@ -226,7 +227,7 @@ class Desk:
             self._site.fetch(held)
         if offer.deadline is not None:
             late = f"no answer within its deadline of {offer.deadline:g} s"
-            self._site.after(offer.deadline, lambda: self.fail(held, "deadline", late))
+            held.timer = self._site.after(offer.deadline, lambda: self.fail(held, "deadline", late))
 
     def _advance(self) -> None:
         """Begin what can begin: of several runs the one that was served longest ago."""
@@ -269,7 +270,7 @@ class Desk:
             return None
         lane.running, lane.served = None, time.monotonic()
         self._running -= 1
-        held.finished = True
+        held.finish()
         self._when_idle(lane)
         return held
 
@@ -288,7 +289,7 @@ class Desk:
             self._site.discard(outcome)
 
     def _finish(self, held: Held, outcome: Bad) -> None:
-        held.finished = True
+        held.finish()
         self._site.release(held)
         if self._held.get(held.id) is held:
             self._site.finish_elsewhere(held, outcome)
@@ -340,7 +341,7 @@ class Desk:
             self._forget(held)
 
     def _forget(self, held: Held) -> None:
-        held.finished = True
+        held.finish()
         if self._held.get(held.id) is held:
             del self._held[held.id]
             self._empty.notify_all()

@@ -9,6 +9,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
+from atoll.service.node._alarm import Timer
 from atoll.wire import Offer, RunSpec
 
 if TYPE_CHECKING:
@@ -25,12 +26,19 @@ class Held:
         self.finished = offer is None
         self.unwanted = False
         self.deaths = 0  # of workers that had it
+        self.timer: Timer | None = None  # of its deadline
 
     @property
     def offer(self) -> Offer:
         """What is to be done; an answer that an earlier daemon left has none."""
         assert self._offer is not None
         return self._offer
+
+    def finish(self) -> None:
+        """It has an outcome, or needs none."""
+        self.finished = True
+        if self.timer is not None:
+            self.timer.cancel()
 
 
 class Lane:

@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import itertools
 import shutil
+import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from atoll.service.workshop import Told, Worker, Workshop
+from atoll.service.workshop import Prepared, Told, Worker, Workshop
 from atoll.wire import RunSpec
 
 if TYPE_CHECKING:
     from atoll.service.node._home import Home
     from atoll.service.node._settings import NodeSettings
+
+GRACE = 6.0  # seconds for workers to end; one that doesn't is killed before
 
 Hear: TypeAlias = Callable[[Worker, Told | None], None]
 
@@ -32,9 +36,10 @@ class Launcher:
             index=settings.index,
         )
         self._spools = itertools.count()
+        self._alive, self._changed = 0, threading.Condition()
 
-    def launch(self, spec: RunSpec, hear: Hear) -> Worker:
-        """A worker of a run, which tells `hear` what happens to it."""
+    def launch(self, spec: RunSpec, hear: Hear, *, check: bool = False) -> Worker:
+        """A worker of a run, which tells `hear` what happens to it; `check` opens every data set before it is ready."""
         prepared = self._workshop.prepare(spec.bundle, lambda: self._bundle(spec.bundle))
         spool = self._home.spool / f"{spec.run}.{next(self._spools)}"
         spool.mkdir(mode=0o700)
@@ -43,7 +48,27 @@ class Launcher:
             hear(worker, told)
             if told is None:
                 shutil.rmtree(spool, ignore_errors=True)
+                self._ended()
 
+        with self._changed:
+            self._alive += 1
+        try:
+            return self._worker(prepared, spec, spool, heard, check)
+        except BaseException:
+            self._ended()
+            raise
+
+    def join(self, seconds: float = GRACE) -> None:
+        """Return when all have ended, or after so long."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._alive, seconds)
+
+    def _ended(self) -> None:
+        with self._changed:
+            self._alive -= 1
+            self._changed.notify_all()
+
+    def _worker(self, prepared: Prepared, spec: RunSpec, spool: Path, hear: Hear, check: bool) -> Worker:
         return Worker(
             prepared,
             spec,
@@ -52,5 +77,6 @@ class Launcher:
             config=dict(self._settings.config),
             objects=self._home.objects,
             spool=spool,
-            hear=heard,
+            hear=hear,
+            check=check,
         )

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from atoll.service.node._alarm import Alarm
+from atoll.service.node._alarm import Alarm, Timer
 from atoll.service.node._cache import Cache
 from atoll.service.node._delivery import Delivery
 from atoll.service.node._desk import Desk
@@ -43,8 +43,8 @@ class Node:
     ) -> None:
         self._settings, self._home, self._coordinator, self._warn = settings, home, coordinator, warn
         self._launcher = launcher
-        self.weather, self._alarm = Weather(), Alarm()
-        self._threads = Threads(lambda error: warn("".join(traceback.format_exception(error))))
+        self.weather, self._alarm = Weather(), Alarm(self._told)
+        self._threads = Threads(self._told)
         self._lines = LogLines(coordinator.lines, self.weather)
         self._states, self._cache = States(home.states), Cache(home.objects, settings.cache)
         self._outbox = Outbox(home.outbox, self._threads.do)
@@ -91,6 +91,7 @@ class Node:
         """Finish or hand back what is under way, end the workers, let go of everything."""
         self._desk.close()
         self._desk.drain(grace)
+        self._launcher.join()
         self._lines.close()
         self.weather.close()
         self._alarm.close()
@@ -112,7 +113,12 @@ class Node:
         return self._states.path(run, seq)
 
     def finish(self, held: Held, outcome: Did | Bad) -> None:
-        self._delivery.finish(held, outcome)
+        try:
+            self._delivery.finish(held, outcome)
+        except Exception as error:
+            self._told(error)
+            bad = Bad(failure="invalid", message=f"the node can't send this reply: {error}"[:2000])
+            self._delivery.finish_elsewhere(held, bad)
 
     def finish_elsewhere(self, held: Held, outcome: Bad) -> None:
         self._delivery.finish_elsewhere(held, outcome)
@@ -130,8 +136,12 @@ class Node:
     def log(self, run: str, level: str, message: str, round: int | None = None) -> None:
         self._lines.add(run, level, message, round)
 
-    def after(self, seconds: float, do: Callable[[], None]) -> None:
-        self._alarm.after(seconds, do)
+    def after(self, seconds: float, do: Callable[[], None]) -> Timer:
+        return self._alarm.after(seconds, do)
+
+    def _told(self, error: BaseException) -> None:
+        if not self.weather.closing:
+            self._warn("".join(traceback.format_exception(error)))
 
     # -- on other threads ------------------------------------------------------------------------------------
 
@@ -140,7 +150,9 @@ class Node:
         federation = offer.wants.federation if offer.wants is not None else ""
 
         def pull() -> None:
+            self._cache.damaged(offer.task.objects)
             self._coordinator.pull(federation, offer.task.objects, self._cache.store)
+            self._cache.sound(offer.task.objects)
             self._desk.fetched(held)
 
         def give_up(message: str, _: str) -> None:
@@ -190,8 +202,8 @@ class Node:
                 return
 
     def _probe(self, wanted: Probe) -> None:
-        problems, versions = probe(lambda hear: self._launcher.launch(wanted.spec, hear))
-        self._coordinator.probed(wanted.id, problems, versions, list(self._settings.data))
+        problems, ready = probe(lambda hear: self._launcher.launch(wanted.spec, hear, check=True))
+        self._coordinator.probed(wanted.id, problems, ready.versions, ready.data)
 
 
 def _passes(error: Exception, number: int) -> bool:

@@ -18,31 +18,31 @@ PATIENCE = 50.0  # seconds; whoever asked waits for a minute
 Launch = Callable[[Callable[[Worker, Told | None], None]], Worker]
 
 
-def probe(launch: Launch) -> tuple[list[Problem], dict[str, str]]:
-    """The problems of an app at this node (none: it is fit), and the versions of what it would use."""
+def probe(launch: Launch) -> tuple[list[Problem], Ready]:
+    """The problems of an app at this node (none: it is fit), and what it would use."""
     told: queue.SimpleQueue[Any] = queue.SimpleQueue()
     try:
         worker = launch(lambda _, word: told.put(word))
     except AtollError as error:
-        return [Problem(code=error.code, message=error.message, mend=error.mend)], {}
+        return [Problem(code=error.code, message=error.message, mend=error.mend)], Ready()
     try:
         return _answer(told)
     finally:
         worker.end(kill=True)
 
 
-def _answer(told: queue.SimpleQueue[Any]) -> tuple[list[Problem], dict[str, str]]:
+def _answer(told: queue.SimpleQueue[Any]) -> tuple[list[Problem], Ready]:
     while True:
         try:
             word = told.get(timeout=PATIENCE)
         except queue.Empty:
-            return [_problem(f"the app was not loaded within {PATIENCE:g} s")], {}
+            return [_problem(f"the app was not loaded within {PATIENCE:g} s")], Ready()
         if isinstance(word, Ready):
-            return [], dict(getattr(word, "versions", {}))
+            return [], word
         if isinstance(word, Unfit):
-            return [_problem(word.message)], {}
+            return [Problem(code=word.code, message=word.message, mend=word.mend)], Ready()
         if word is None:
-            return [_problem("the worker died while it loaded the app")], {}
+            return [_problem("the worker died while it loaded the app")], Ready()
 
 
 def _problem(message: str) -> Problem:

@@ -11,6 +11,7 @@ import queue
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
@@ -23,8 +24,10 @@ from atoll.service.node._wire import Coordinator
 from atoll.wire import Welcome
 
 
-def serve(settings: NodeSettings) -> None:
-    """Be a node until SIGTERM or ^C. Raises `AtollError` when the home is taken, or the coordinator refuses it for good."""
+def serve(settings: NodeSettings, *, ready: Callable[[], None] | None = None) -> None:
+    """Be a node until SIGTERM or ^C; `ready` is called once, when the coordinator knows it.
+
+    Raises `AtollError` when the home is taken, or the coordinator refuses it for good."""
     home = Home(Path(settings.home).expanduser().resolve())
     ends: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
 
@@ -37,7 +40,7 @@ def serve(settings: NodeSettings) -> None:
         signal.signal(each, asked)
     coordinator = Coordinator(settings, home.identity())
     node = Node(settings, home, coordinator, Launcher(settings, home, coordinator.bundle), warn)
-    link = _link(settings, coordinator, node)
+    link = _link(settings, coordinator, node, ready or _telling(settings))
     threading.Thread(target=_until_end, args=(link, ends), name="link", daemon=True).start()
     why = ends.get()
     if why is None:
@@ -54,29 +57,26 @@ def warn(text: str) -> None:
     print(f"{now} {text}", file=sys.stderr, flush=True)
 
 
-def _link(settings: NodeSettings, coordinator: Coordinator, node: Node) -> Link:
+def _link(settings: NodeSettings, coordinator: Coordinator, node: Node, ready: Callable[[], None]) -> Link:
     told: list[bool] = []
 
     def welcome(_: Welcome) -> None:
         node.welcome()
         if not told:
             told.append(True)
-            data = f"data: {', '.join(sorted(settings.data)) or 'none'}"
-            slots = f"{settings.slots} slot{'s' if settings.slots > 1 else ''}"
-            print(
-                f"node {settings.name} is ready at {settings.coordinator.url} ({slots}, {data})", flush=True
-            )
+            ready()
 
-    resources = settings.resources or _resources()
+    found = _resources() | settings.resources
     return Link(
-        coordinator,
-        node,
-        node.weather,
-        resources=resources,
-        data=list(settings.data),
-        welcome=welcome,
-        warn=warn,
+        coordinator, node, node.weather, resources=found, data=list(settings.data), welcome=welcome, warn=warn
     )
+
+
+def _telling(settings: NodeSettings) -> Callable[[], None]:
+    data = f"data: {', '.join(sorted(settings.data)) or 'none'}"
+    slots = f"{settings.slots} slot{'s' if settings.slots > 1 else ''}"
+    text = f"node {settings.name} is ready at {settings.coordinator.url} ({slots}, {data})"
+    return lambda: print(text, flush=True)
 
 
 def _until_end(link: Link, ends: queue.SimpleQueue[BaseException | None]) -> None:
