@@ -24,17 +24,24 @@ from atoll.service.host._settings import HostSettings
 from atoll.values import AtollError, ConfigError, JournalError, sync_folder
 
 
-def serve(settings: HostSettings, *, until: Callable[[], None] | None = None) -> None:
-    """Be a host until SIGTERM, ^C, or the return of `until`, if given.
+def serve(
+    settings: HostSettings,
+    *,
+    until: Callable[[], None] | None = None,
+    ready: Callable[[], None] | None = None,
+) -> None:
+    """Be a host until SIGTERM, ^C, or the return of `until`, if given; `ready` is called when it is welcome (a line, else).
 
     Raises `AtollError` when its home is taken, or the coordinator refuses it for good.
     """
     home = Path(settings.home).expanduser().resolve()
     with _alone(home, wait=until is not None):
-        _serve(settings, home, until)
+        _serve(settings, home, until, ready or _telling(settings))
 
 
-def _serve(settings: HostSettings, home: Path, until: Callable[[], None] | None) -> None:
+def _serve(
+    settings: HostSettings, home: Path, until: Callable[[], None] | None, ready: Callable[[], None]
+) -> None:
     ends: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
 
     def asked(number: int, frame: FrameType | None) -> None:
@@ -45,7 +52,7 @@ def _serve(settings: HostSettings, home: Path, until: Callable[[], None] | None)
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, asked)
     host = Host(settings, home, _identity(home), warn)
-    _beside(lambda: host.serve(_telling(settings)), ends)
+    _beside(lambda: host.serve(_once(ready)), ends)
     if until is not None:
         _beside(until, ends)
     why = ends.get()
@@ -72,15 +79,20 @@ def _beside(work: Callable[[], None], ends: queue.SimpleQueue[BaseException | No
 
 
 def _telling(settings: HostSettings) -> Callable[[], None]:
+    slots = f"{settings.slots} slot{'s' if settings.slots > 1 else ''}"
+    return lambda: print(f"host {settings.name} is ready at {settings.coordinator.url} ({slots})", flush=True)
+
+
+def _once(ready: Callable[[], None]) -> Callable[[], None]:
+    """What is welcome again after a while has been ready before."""
     told: list[bool] = []
 
-    def ready() -> None:
+    def tell() -> None:
         if not told:
             told.append(True)
-            slots = f"{settings.slots} slot{'s' if settings.slots > 1 else ''}"
-            print(f"host {settings.name} is ready at {settings.coordinator.url} ({slots})", flush=True)
+            ready()
 
-    return ready
+    return tell
 
 
 def _alone(home: Path, *, wait: bool) -> contextlib.ExitStack:
