@@ -35,10 +35,12 @@ def main() -> None:
     options = parser.parse_args()
     report = Report("deployed")
     peer = None if options.no_peer else _flower(options)
-    with tempfile.TemporaryDirectory() as folder:
-        with Federation(Path(folder) / "federation", nodes=options.nodes) as federation:
-            found = [_run(federation, Path(folder), options) for _ in range(options.times + 1)]
-            idle = _idle(federation, options.idle)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Federation(Path(folder) / "federation", nodes=options.nodes) as federation,
+    ):
+        found = [run(federation, Path(folder), options) for _ in range(options.times + 1)]
+        idle = _idle(federation, options.idle)
     warm = found[1:]  # the first one prepares the bundle at every node
     rounds = [seconds for one in warm for seconds in one["rounds"]]
     theirs = statistics.median(peer["rounds"]) if peer else None
@@ -56,12 +58,12 @@ def main() -> None:
     report.show(as_json=options.json)
 
 
-def _run(federation: Federation, folder: Path, options: Any) -> dict[str, Any]:
+def run(federation: Federation, folder: Path, options: Any) -> dict[str, Any]:
     """One run by the command line: seconds of each round but the first, and until a client began its first task."""
     env = federation.context(folder / "home")
     begun = time.time()
     once([sys.executable, "-m", "atoll", "run", APP, "--on", "bench", "--set", f"rounds={options.rounds}",
-          "--set", f"floats={options.floats}"], env=env)  # fmt: skip
+          "--set", f"floats={options.floats}", "--set", f"arrays={getattr(options, 'arrays', 1)}"], env=env)  # fmt: skip
     import os
 
     os.environ.update(env)

@@ -172,7 +172,8 @@ class Ordeal:
         after, until = 0, time.monotonic() + patience
         while time.monotonic() < until:
             events, _ = self.events(after, wait=5)
-            for after, event in events:
+            for number, event in events:
+                after = number
                 until = time.monotonic() + patience
                 if isinstance(event, Finished):
                     return event
