@@ -17,7 +17,7 @@ from typing import Any
 from atoll.app._apps import ClientApp, ServerApp
 from atoll.values import Config, ConfigError, suggestion
 
-_KEYS = {"server", "client", "config", "simulation", "data"}
+_KEYS = {"server", "client", "config", "simulation", "data", "exclude"}
 _SIMULATION_KEYS = {"nodes", "data", "partition", "workers", "threads", "seed", "save"}
 
 

@@ -15,6 +15,7 @@ from atoll.app._executor import Done
 from atoll.app._keeping import Keeping
 from atoll.app._saving import accepted, failed, nbytes, worth_saving
 from atoll.app._seeding import seed_everything
+from atoll.app._streams import Streams
 from atoll.app._task import Failure, Reply
 from atoll.app._watch import Watch
 from atoll.journal import (
@@ -23,7 +24,6 @@ from atoll.journal import (
     PROLOGUE,
     Accepted,
     Called,
-    CallRow,
     Committed,
     Created,
     Diverged,
@@ -69,11 +69,7 @@ class Record:
         self._stored_states: dict[str, str] = {}
         self._changed: set[str] = set()
         self._offerings: dict[tuple[int, int], Offering] = {}
-        self._streamed: dict[int, list[Accepted]] = {}
-        self._stream_counts: dict[int, int] = {}
-        self._unanswered: dict[
-            tuple[int, int], tuple[Called, CallRow]
-        ] = {}  # of streams, by ordinal and index
+        self.streams = Streams(elsewhere=self._elsewhere)
         self._rows: list[Row] = []
         self._ordinals: dict[int, int] = {}
         self._state: Mapping[str, Arrays] | None = None
@@ -111,17 +107,9 @@ class Record:
 
     def streamed(self, ordinal: int) -> list[Accepted]:
         """Replies that a stream got in the open round before it was cut off, in their order."""
-        accepted = self._streamed.pop(ordinal, [])
+        accepted = self.streams.unread(ordinal)
         self._adopt_states(accepted)
         return accepted
-
-    def unanswered(self, ordinal: int) -> list[tuple[Called, CallRow]]:
-        """What a stream asked before it was cut off, and what somebody else still waits for."""
-        return [call for (of, _), call in self._unanswered.items() if of == ordinal]
-
-    def stream_count(self, ordinal: int) -> int:
-        """How many tasks a stream had answered in all attempts, or asked, as far as the journal tells."""
-        return self._stream_counts.get(ordinal, 0)
 
     def next_ordinal(self) -> int:
         """The number of the program's next call in this round."""
@@ -277,20 +265,12 @@ class Record:
             self.attempts = event.attempt
         elif isinstance(event, Offered):
             self._offerings[event.round, event.ordinal] = Offering(event.digest, event.cohort)
-        elif isinstance(event, Called):
-            for row in event.calls if event.ordinal < 0 else ():
-                self._count_stream(event.ordinal, row.index)
-                self._unanswered[event.ordinal, row.index] = (event, row)
         elif isinstance(event, Accepted | Failed) and event.ordinal >= 0:
             offering = self._offerings.get((event.round, event.ordinal))
             if offering is not None and not (isinstance(event, Failed) and event.failure == "late"):
                 offering.outcomes[event.index] = event
-        elif isinstance(event, Accepted):
-            self._streamed.setdefault(event.ordinal, []).append(event)
-            self._count_stream(event.ordinal, event.index)
-            self._unanswered.pop((event.ordinal, event.index), None)
-        elif isinstance(event, Failed):
-            self._unanswered.pop((event.ordinal, event.index), None)
+        elif isinstance(event, Called | Accepted | Failed):
+            self.streams.take(event)
         elif isinstance(event, Diverged):
             self._void(event.round, event.ordinal)
         elif isinstance(event, Committed):
@@ -301,21 +281,9 @@ class Record:
     def _replay_commit(self, event: Committed) -> None:
         self.committed.append(event)
         self._stored_states.update(event.node_states)
+        self.streams.committed(event)
         if event.round > 0:
-            self._replay_streams(event)
             self._offerings = {place: o for place, o in self._offerings.items() if place[0] != event.round}
-        for row in event.replies:
-            if row.ordinal < 0:
-                self._count_stream(row.ordinal, row.index)
-
-    def _replay_streams(self, event: Committed) -> None:
-        """What a commit left unread is asked for again, or, when somebody else accepted it, read after it."""
-        if not self._elsewhere:
-            self._streamed.clear()
-            return
-        read = {(row.ordinal, row.index) for row in event.replies}
-        for ordinal, had in self._streamed.items():
-            self._streamed[ordinal] = [a for a in had if (ordinal, a.index) not in read]
 
     def _forgive(self) -> None:
         """A run that failed is resumed because something was mended: who failed is asked again."""
@@ -323,9 +291,6 @@ class Record:
             if round == PROLOGUE and self.committed:
                 continue  # what the program made of those answers is committed
             offering.outcomes = {i: o for i, o in offering.outcomes.items() if isinstance(o, Accepted)}
-
-    def _count_stream(self, ordinal: int, index: int) -> None:
-        self._stream_counts[ordinal] = max(self._stream_counts.get(ordinal, 0), index + 1)
 
     def _void(self, round: int, ordinal: int) -> None:
         self._offerings = {p: o for p, o in self._offerings.items() if p[0] != round or p[1] < ordinal}

@@ -37,7 +37,7 @@ class Stream:
         self._ordinal = (
             -1 - ordinal
         )  # streams outlive rounds, so their numbers stand apart from those of a round's calls
-        self._sent = self._record.stream_count(self._ordinal)
+        self._sent = self._record.streams.count(self._ordinal)
         self._running: dict[int, tuple[int, str, str, int]] = {}  # call -> index, node, action, version
         self._arrived: deque[tuple[Reply, Done | None]] = deque(  # without Done: accepted before
             (stored_reply(self._record, e), None) for e in self._record.streamed(self._ordinal)
@@ -45,7 +45,7 @@ class Stream:
         self._bad_in_a_row = 0
         self._closed = False
         self.failures: list[Failure] = []
-        for called, row in self._record.unanswered(self._ordinal):
+        for called, row in self._record.streams.unanswered(self._ordinal):
             call = fleet.adopt(self, called, row)
             self._running[call] = (row.index, row.node, called.action, self._version)
 

@@ -18,7 +18,6 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from atoll.runtime import environment
 from atoll.service.host._settings import STOP, Order
 from atoll.service.workshop import Prepared
 
@@ -100,9 +99,9 @@ class Child:
             if self._stopping or self._killed:
                 return None
             process = self._process = subprocess.Popen(
-                [str(prepared.python), "-u", "-m", "atoll.service.host.program"],
+                prepared.command("atoll.service.host.program"),
                 stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=self._folder,
-                env=_environment(order.spec.threads), **_apart(),
+                env=prepared.surroundings(order.spec.threads), **_apart(),
             )  # fmt: skip
             assert process.stdin is not None
             with contextlib.suppress(OSError):  # its end tells
@@ -115,12 +114,6 @@ class Child:
         with contextlib.suppress(OSError):
             process.stdin.write(STOP)
             process.stdin.flush()
-
-
-def _environment(threads: int) -> dict[str, str]:
-    here = str(Path(__file__).resolve().parents[3])
-    path = os.pathsep.join([here, *filter(None, [os.environ.get("PYTHONPATH")])])
-    return {**os.environ, **environment(threads), "PYTHONPATH": path}
 
 
 def _apart() -> dict[str, Any]:
