@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
 import random
+import signal
+import subprocess
+import sys
 import urllib.request
 from typing import Any
 
@@ -74,6 +79,29 @@ def test_an_object_that_did_not_reach_the_bucket_is_sent_again_without_its_bytes
     with again.receive(DIGEST, len(A)) as part:
         assert part.held == len(A)
         part.finish()
+    assert bytes(bucket.another_machine().open(DIGEST)) == A
+
+
+PROGRAM = """
+import json, sys
+from pathlib import Path
+from atoll.store import S3Store, digest_bytes
+bucket, cache, options = sys.argv[1], Path(sys.argv[2]), json.loads(sys.argv[3])
+body = b"an object " * 1000
+store = S3Store(bucket, cache=cache, prefix="atoll/", options=options)
+with store.receive(digest_bytes(body), len(body)) as part:
+    part.write(body[part.held:])
+    part.finish()
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+@pytest.mark.parametrize("place", ["store.before-upload", "store.after-upload"])
+def test_killed_around_the_upload_an_object_is_whole_or_not_there(bucket: Any, place: str) -> None:
+    asked = [sys.executable, "-c", PROGRAM, bucket.bucket, str(bucket.cache), json.dumps(bucket.options)]
+    assert subprocess.run(asked, env={**os.environ, "ATOLL_FAILPOINT": place}).returncode == -signal.SIGKILL
+    assert bucket.reopen().has([DIGEST]) == ({DIGEST} if place == "store.after-upload" else set())
+    assert subprocess.run(asked).returncode == 0
     assert bytes(bucket.another_machine().open(DIGEST)) == A
 
 

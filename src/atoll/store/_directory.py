@@ -26,6 +26,7 @@ from atoll.store._disk import (
     rename_all,
     room,
     sync_all,
+    sync_folders,
     translated,
 )
 from atoll.store._hashing import CHUNK, hash_file
@@ -255,6 +256,8 @@ class DirectoryStore:
                     raise full(self._folder, size - held)
                 os.lseek(descriptor, held, os.SEEK_SET)
             except BaseException:
+                if not os.fstat(descriptor).st_size:
+                    file.unlink()
                 os.close(descriptor)
                 raise
             self._receiving.add(file.name)
@@ -315,7 +318,10 @@ class DirectoryStore:
                 for _, file, _ in files:
                     file.unlink(missing_ok=True)
                 raise
-            rename_all([(file, made(self._path(d).parent) / hex_of(d)) for d, file, _ in files])
+            moves = [(file, made(self._path(d).parent) / hex_of(d)) for d, file, _ in files]
+            with self._lock:  # a sweep must not take the new one for the old one that it has looked at
+                rename_all(moves)
+            sync_folders({target.parent for _, target in moves})
             for digest, _, descriptor in files:
                 os.chmod(self._path(digest), 0o444)
                 self._seen[digest] = _look(os.fstat(descriptor))

@@ -17,7 +17,6 @@ from atoll.store._store import Buffer
 CHUNK = 1 << 20
 _ALONGSIDE = 2 << 20  # bytes from which on a thread is worth its while
 _WAITING = 16  # pieces
-_SYNC = 64 << 20  # bytes after which the disk is set to work, so that little is left for the end
 
 
 class Hashing:
@@ -66,14 +65,9 @@ class Hashing:
     def _follow(self) -> None:
         with self._noting():
             self._begin()
-        since = 0
         while (view := self._queue.get()) is not None:
             with self._noting():
                 self._hash.update(view)
-                since += view.nbytes if isinstance(view, memoryview) else len(view)
-                if since >= _SYNC:
-                    getattr(os, "fdatasync", os.fsync)(self._descriptor)
-                    since = 0
 
     @contextlib.contextmanager
     def _noting(self) -> Any:

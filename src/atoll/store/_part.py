@@ -11,9 +11,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from atoll.store._disk import translated, write_some
+from atoll.store._disk import begin_writing, translated, write_some
 from atoll.store._hashing import CHUNK, Hashing
 from atoll.store._store import Buffer, cut_off, too_long
+
+_BEGIN = 8 << 20  # bytes after which the disk is set to work
 
 
 class DirectoryPart:
@@ -33,6 +35,7 @@ class DirectoryPart:
         self.digest, self.size, self.file, self.descriptor = digest, size, file, descriptor
         self._held, self._settle, self._leave = held, settle, leave
         self._hashing = Hashing(descriptor, size, held)
+        self._begun = held  # so far the disk has been set to work
 
     @property
     def held(self) -> int:
@@ -49,6 +52,9 @@ class DirectoryPart:
                 self._hashing.feed(view[:written], lasting=lasting)
                 self._held += written
                 view = view[written:]
+            if self._held - self._begun >= _BEGIN:
+                begin_writing(self.descriptor, self._begun, self._held - self._begun)
+                self._begun = self._held
 
     def finish(self) -> None:
         self._settle(self)

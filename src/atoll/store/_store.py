@@ -57,7 +57,8 @@ class Store(Protocol):
 
     A digest that isn't one raises `StoreError` (`object.bad-digest`), an object that isn't there `NotFound`
     (`object.missing`), one whose bytes are no longer those that came `ObjectDamaged` (`object.damaged`): it is put
-    aside and counts as missing from then on.
+    aside and counts as missing from then on. All but `has`, `held`, `size` and `remove` may have to read a whole
+    object once, so they are not for the thread of an event loop.
     """
 
     def has(self, digests: Iterable[str]) -> set[str]:
