@@ -38,6 +38,7 @@ class Python(CodeBlockParser):
 
     def evaluate(self, example: Example) -> None:
         if not _is_file(example):
+            _folder(example)
             PythonEvaluator()(example)
 
 
@@ -91,6 +92,9 @@ def parse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
     monkeypatch.chdir(work)
     monkeypatch.setattr(sys, "path", ["", *sys.path])  # as for a script in the folder
     monkeypatch.setenv("MPLBACKEND", "agg")
+    monkeypatch.setenv("ATOLL_HOME", str(home / "runs"))
+    monkeypatch.setenv("ATOLL_CONFIG", str(home / "config"))
+    monkeypatch.delenv("ATOLL_CONTEXT", raising=False)
     before = set(sys.modules)
 
     def parsed(page: Path) -> Document:
@@ -99,6 +103,8 @@ def parse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
         return document
 
     yield parsed
+    if (home / "runs" / "local").exists():  # a page that failed may have left a federation behind
+        subprocess.run([sys.executable, "-m", "atoll", "down"], capture_output=True, timeout=60, check=False)
     for name in [n for n in sys.modules if n.startswith("my_app") and n not in before]:
         del sys.modules[name]
 
@@ -143,5 +149,4 @@ def _home(example: Example) -> Path:
 
 def _environment(example: Example) -> dict[str, str]:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    home = _home(example)
-    return {**os.environ, "PATH": path, "ATOLL_HOME": str(home / "runs"), "ATOLL_CONFIG": str(home / "config"), "NO_COLOR": "1"}
+    return {**os.environ, "PATH": path, "NO_COLOR": "1"}

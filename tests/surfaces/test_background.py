@@ -32,7 +32,7 @@ def begun(tmp_path, monkeypatch):
     return start
 
 
-READY = "import os, signal\nprint('{\"url\": \"u\"}', flush=True)\nos.close(1)\n"
+READY = 'import os, signal\nprint(\'{"url": "u"}\', flush=True)\nos.close(1)\n'
 
 
 def test_it_is_ready_when_it_says_so_and_alive_as_long_as_it_lives(begun):
@@ -45,7 +45,12 @@ def test_it_is_ready_when_it_says_so_and_alive_as_long_as_it_lives(begun):
 
 def test_one_that_does_not_listen_is_killed_with_what_it_started(begun):
     child = "import subprocess, sys; subprocess.Popen([sys.executable, '-c', 'import signal; signal.pause()'], close_fds=False, stdout=subprocess.DEVNULL)\n"
-    process = begun("import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + child + READY + "while True: signal.pause()")
+    process = begun(
+        "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        + child
+        + READY
+        + "while True: signal.pause()"
+    )
     process.ready()
     assert end([process], grace=0.3) == ["node-0"]
     assert not process.alive

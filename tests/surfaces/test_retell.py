@@ -48,7 +48,15 @@ class Notes(Watch):
 def test_everything_is_told_in_its_order():
     notes = Notes()
     ended = Retelling().tell(NUMBERED, notes)
-    assert notes.notes == ["tiny-1 after 0", "train 2", "a 0.5", "b raised", "a: hello", "warning careful", "round 1/1"]
+    assert notes.notes == [
+        "tiny-1 after 0",
+        "train 2",
+        "a 0.5",
+        "b raised",
+        "a: hello",
+        "warning careful",
+        "round 1/1",
+    ]
     assert ended.status == "finished"
 
 

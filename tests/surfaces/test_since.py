@@ -28,7 +28,9 @@ def test_what_is_no_time_is_refused(text):
         since(text, NOW)
 
 
-@pytest.mark.parametrize(("text", "size"), [("16GB", 16e9), ("512MiB", 512 * 2**20), ("1.5g", 1.5e9), ("4096", 4096), ("2k", 2000)])
+@pytest.mark.parametrize(
+    ("text", "size"), [("16GB", 16e9), ("512MiB", 512 * 2**20), ("1.5g", 1.5e9), ("4096", 4096), ("2k", 2000)]
+)
 def test_sizes_have_units(text, size):
     assert nbytes("--memory", text) == size
 

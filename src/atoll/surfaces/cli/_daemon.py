@@ -81,7 +81,8 @@ def nbytes(option: str, text: str) -> float:
     if found is None:
         raise ConfigError("cli.usage", f"{option} {text}: that is no size", f"{option} 16GB")
     power = "kmgt".index(found[2]) + 1 if found[2] else 0
-    return float(found[1]) * (1024 if found[3] else 1000) ** power
+    unit: int = (1024 if found[3] else 1000) ** power
+    return float(found[1]) * unit
 
 
 def leave_signals_to_the_daemon() -> None:

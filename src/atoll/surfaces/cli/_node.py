@@ -9,6 +9,7 @@ from argparse import Namespace
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from atoll.data import SIMULATED, is_function
 from atoll.surfaces._places import needed
 from atoll.surfaces.cli._daemon import (
     coordinator_of,
@@ -23,8 +24,6 @@ from atoll.surfaces.cli._output import Output
 from atoll.surfaces.cli._words import age
 from atoll.values import ConfigError
 from atoll.wire import NodeInfo, NodeList
-
-SIMULATED = "simulated"
 
 
 def start(values: Namespace, out: Output) -> int:
@@ -102,17 +101,23 @@ def _home(values: Namespace, url: str, name: str) -> Path:
 
 
 def _data(texts: list[str]) -> dict[str, str]:
-    if texts == [SIMULATED]:
-        return {SIMULATED: SIMULATED}
-    found = pairs("--data", texts)
-    for name, source in found.items():
-        if ":" not in source and not Path(source).expanduser().exists():
-            raise ConfigError(
-                "data.no-file",
-                f"--data {name}={source}: there is no such file or folder",
-                "name one that is there",
-            )
-    return {n: s if ":" in s else str(Path(s).expanduser().resolve()) for n, s in found.items()}
+    simulated = {SIMULATED: SIMULATED} if SIMULATED in texts else {}
+    found = pairs("--data", [text for text in texts if text != SIMULATED])
+    return {**simulated, **{name: _source(name, source) for name, source in found.items()}}
+
+
+def _source(name: str, source: str) -> str:
+    """A file's or folder's path in full; a function as it is, for the app's folder is where it is looked for."""
+    if is_function(source):
+        return source
+    path = Path(source).expanduser()
+    if not path.exists():
+        raise ConfigError(
+            "data.no-file",
+            f"--data {name}={source}: there is no such file or folder",
+            "name one that is there",
+        )
+    return str(path.resolve())
 
 
 def _resources(values: Namespace) -> dict[str, float]:
