@@ -30,7 +30,7 @@ from atoll.service.host._journal import WireJournal
 from atoll.service.host._objects import Objects
 from atoll.service.host._packing import Packing
 from atoll.store import MemoryStore
-from atoll.values import Config, JournalError
+from atoll.values import AtollError, Config, JournalError
 from atoll.wire import Attend, Attended
 
 
@@ -68,7 +68,8 @@ def averaging(size: int = 100, rounds: int = 3, **schedule: Any) -> Callable[...
 
 def attempt(desk: Desk) -> Attempt:
     attended = desk.call("POST", "/v1/runs/run/attend", Attend(), Attended)
-    talk, packing = Conversation(desk, "run", attended.fence), Packing(desk.push)
+    packing = Packing(desk.push)
+    talk = Conversation(desk, "run", attended.fence, send_again=packing.send_again)
     objects = Objects(MemoryStore(), desk.pull)
     return Attempt(attended.spec, WireJournal(desk, "run", talk, packing, objects), talk, packing, objects)
 
@@ -311,3 +312,34 @@ def test_a_stream_cut_off_loses_nothing_and_reads_nothing_twice(moment: str) -> 
         assert len(set(accepted)) == len(accepted)
         assert not [e for e in desk.events if isinstance(e, Failed)]
     assert number > 5
+
+
+def test_objects_that_were_swept_before_anything_named_them_are_sent_again() -> None:
+    desk, swept = Desk(clients()), [False]
+
+    def before(say: Any) -> None:
+        lacking = {d for m in say.objects.values() for d in m.objects} - set(desk.store.digests())
+        if lacking:
+            raise AtollError("object.missing", "upload them")
+        if any(c.round == 2 for c in say.calls) and not swept[0]:
+            swept[0] = True
+            for digest in list(say.tasks[0].payload.objects):
+                desk.store.remove(digest)
+            raise AtollError("object.missing", "upload them")
+
+    desk.before = before
+    found = deployed(desk, averaging(100_000))
+    assert swept[0]
+    assert found.model == simulated(clients(), desk.created, averaging(100_000)).model
+
+
+def test_a_reply_that_came_too_late_to_count_is_told_as_late() -> None:
+    desk = Desk(clients(), nodes=2)
+
+    def main(fleet: Any, ctx: Any) -> None:
+        list(fleet.ask(Task("evaluate", {"model": Arrays(w=np.ones(3))}), Schedule(quorum=1)))
+
+    found = deployed(desk, main)
+    late = [e for e in desk.events if isinstance(e, Failed)]
+    assert [(e.node, e.failure) for e in late] == [("node-1", "late")]
+    assert {r.node for r in found} == {"node-0"}

@@ -183,7 +183,7 @@ class Record:
     def fail(self, ordinal: int, action: str, failure: Failure, *, round: int | None = None) -> None:
         """A reply does not count. A late one names the round in which it was asked for."""
         asked = self.round if round is None else round
-        if not self._elsewhere:
+        if not self._elsewhere or failure.kind == "late":  # only the program knows that it went on without
             self._append(failed(asked, ordinal, action, failure))
         self.watch.failed(asked, failure)
 

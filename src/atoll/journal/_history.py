@@ -243,6 +243,8 @@ def rows_of(run: str, events: Iterable[Event]) -> Iterator[Record]:
                 event.seconds,
             )
             pending[event.round, event.ordinal, event.index] = (row, event.time)
+        elif isinstance(event, Failed) and event.failure == "late":
+            pending.pop((event.round, event.ordinal, event.index), None)  # the program went on without it
         elif isinstance(event, Diverged):
             void = [p for p in pending if p[0] == event.round and p[1] >= event.ordinal]
             for place in void:

@@ -47,9 +47,10 @@ class Child:
         self._writing = threading.Lock()
         self._reading = threading.Thread(target=self._read_errors, daemon=True)
         self._reading.start()
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._burying = threading.Thread(target=self._bury, daemon=True)
         if self._apart:
-            threading.Thread(target=self._bury, daemon=True).start()
+            self._burying.start()
+        threading.Thread(target=self._listen, daemon=True).start()
 
     def send(self, *messages: msgspec.Struct) -> None:
         """Say something; a dead child's end is heard anyway."""
@@ -58,10 +59,11 @@ class Child:
 
     def kill(self) -> None:
         """End it, now."""
-        if self._apart:
+        if not self._apart:
+            self._child.kill()
+        elif self._child.returncode is None:  # its number is still its own
             with contextlib.suppress(OSError):
                 os.killpg(self.pid, signal.SIGKILL)
-        self._child.kill()
 
     def join(self, grace: float = _GRACE) -> None:
         """Return when it has ended; one that does not is killed."""
@@ -81,6 +83,8 @@ class Child:
             while (message := receive(cast(BinaryIO, self._child.stdout))) is not None:
                 self._hear(message)
         self._reading.join()
+        if self._apart:
+            self._burying.join()
         self._child.wait()
         self._hear(None)
 
@@ -92,4 +96,5 @@ class Child:
         """Kill what it started itself, which may hold on to its pipes, before its number can be another's."""
         with contextlib.suppress(OSError):
             os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
+        with contextlib.suppress(OSError):
             os.killpg(self.pid, signal.SIGKILL)

@@ -118,4 +118,5 @@ def receive_task(pipe: BinaryIO) -> ToWorker | None:
 
 def answer(body: bytes) -> FromWorker:
     """A message from a worker."""
-    return _from_worker.decode(body)
+    found: FromWorker = _from_worker.decode(body)
+    return found

@@ -348,11 +348,12 @@ class Shelved(_Message, frozen=True, kw_only=True):
 
 
 class NewRun(_Message, frozen=True, kw_only=True):
-    """A run to be begun. `nodes` empty: all of the federation that are there."""
+    """A run to be begun. `nodes` empty: all of the federation that are there. `id` is the asker's: the same again is the same run."""
 
     federation: Name
     bundle: Digest
     app: dict[str, Any]
+    id: Annotated[str, Meta(max_length=64, pattern=r"^[A-Za-z0-9_-]*$")] = ""
     config: dict[str, Any] = {}
     seed: int = 0
     name: Annotated[str, Meta(max_length=128)] = ""

@@ -62,8 +62,8 @@ def attend(client: Any, run: str, *, where: str, cache: Path, beside: Path | Non
 
     attended = client.call("POST", f"/v1/runs/{run}/attend", Attend(where=where), Attended)
     spec = attended.spec
-    talk = Conversation(client, run, attended.fence)
     packing = Packing(partial(push, client, spec.federation))
+    talk = Conversation(client, run, attended.fence, send_again=packing.send_again)
     objects = Objects(DirectoryStore(cache), partial(pull, client, spec.federation), beside=beside)
     return Attempt(spec, WireJournal(client, run, talk, packing, objects), talk, packing, objects)
 

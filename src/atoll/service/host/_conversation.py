@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol, TypeVar
 
 import msgspec
@@ -16,7 +16,7 @@ from atoll.values import AtollError, JournalError
 from atoll.wire import CallSpec, Heard, Manifest, Outcome, Say, TaskSpec
 
 LINGER = 0.25  # seconds that something said outside a conversation may wait for one
-FENCED = "run.fenced"
+FENCED, LACKING = "run.fenced", "object.missing"
 T = TypeVar("T")
 
 
@@ -33,8 +33,9 @@ class Caller(Protocol):
 class Conversation:
     """One lease to write a run. What is to be told gathers until somebody listens, says, or a moment has passed."""
 
-    def __init__(self, client: Caller, run: str, fence: int) -> None:
+    def __init__(self, client: Caller, run: str, fence: int, *, send_again: Callable[[], None]) -> None:
         self._client, self._path, self._fence = client, f"/v1/runs/{run}/say", fence
+        self._send_again = send_again  # the objects that were sent
         self._gathering = threading.Lock()
         self._speaking = threading.Lock()
         self._unsaid = _Unsaid()
@@ -45,6 +46,7 @@ class Conversation:
         self.failure: AtollError | None = None  # why nothing can be said any more
         self._waiting, self._closed = threading.Event(), threading.Event()
         self.stop = False  # the coordinator asked for an end
+        self._stopping = threading.Lock()
         threading.Thread(target=self._carry, name="atoll-courier", daemon=True).start()
 
     # -- to tell -------------------------------------------------------------------------------------------
@@ -86,6 +88,10 @@ class Conversation:
             self._taken += [o.key for o in found]
             return found
 
+    def first_to_stop(self) -> bool:
+        """Whether nobody has interrupted the program yet; from now on somebody has: its last words are not to be."""
+        return self._stopping.acquire(blocking=False)
+
     def close(self) -> None:
         """Nothing more is said."""
         self._closed.set()
@@ -109,13 +115,22 @@ class Conversation:
         if self.failure is not None:
             raise self.failure
         try:
-            heard = self._client.call("POST", self._path, say, Heard, wait=say.wait)
+            heard = self._answer(say)
         except AtollError as error:
             self.failure = error if isinstance(error, JournalError) else _refused(error)
             raise self.failure from error
         self._unheard = None
         self._outcomes.extend(heard.outcomes)
         self.stop = self.stop or heard.stop
+
+    def _answer(self, say: Say) -> Heard:
+        try:
+            return self._client.call("POST", self._path, say, Heard, wait=say.wait)
+        except AtollError as error:
+            if error.code != LACKING:
+                raise
+        self._send_again()  # what nobody had named yet was swept away
+        return self._client.call("POST", self._path, say, Heard, wait=say.wait)
 
     # -- on its own ----------------------------------------------------------------------------------------
 

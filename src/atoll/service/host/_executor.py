@@ -32,7 +32,6 @@ class WireExecutor:
         self._open: dict[str, tuple[int, str]] = {}  # key -> call, digest
         self._keys: dict[int, str] = {}
         self._lost: list[Outcome] = []
-        self._stopped = False
 
     def start(self, call: Call) -> None:
         spec, digest = self._packing.ready(call.task)
@@ -63,8 +62,7 @@ class WireExecutor:
             return lost
         while True:
             ended = [e for e in self._talk.listen(WAIT) if self._is_open(e)]
-            if self._talk.stop and not self._stopped:
-                self._stopped = True
+            if self._talk.stop and self._talk.first_to_stop():
                 raise KeyboardInterrupt
             if ended:
                 self._objects.fetch(e.outcome.payload for e in ended if isinstance(e.outcome, Good))

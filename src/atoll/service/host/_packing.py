@@ -55,6 +55,12 @@ class Packing:
         self._send(pack)
         return pack.manifest
 
+    def send_again(self) -> None:
+        """What the current round packed is with the coordinator, whatever became of it there."""
+        for pack in [*self._packs.values(), *(asked.pack for asked in self._tasks.values())]:
+            if pack.manifest.objects:
+                self.push(split(pack.payload)[1])
+
     def forget(self, *but: Arrays) -> None:
         """A round is over: hold on to nothing but the packs of these arrays."""
         kept = {id(arrays) for arrays in but}

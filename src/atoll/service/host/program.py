@@ -33,9 +33,11 @@ def main() -> int:
     )  # what does not come from Python goes to the host, for the case that it is the last thing heard
     order = msgspec.json.decode(_line(inbox), type=Order)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    threading.Thread(target=_obey, args=(inbox,), name="atoll-host", daemon=True).start()
+    attending: list[Attempt] = []
+    threading.Thread(target=_obey, args=(inbox, attending), name="atoll-host", daemon=True).start()
     try:
         attempt = _attend(order)
+        attending.append(attempt)
     except KeyboardInterrupt:
         return CUT_OFF
     except AtollError as error:
@@ -75,11 +77,11 @@ def _line(inbox: BinaryIO) -> bytes:
     return bytes(body)
 
 
-def _obey(inbox: BinaryIO) -> None:
+def _obey(inbox: BinaryIO, attending: list[Attempt]) -> None:
     """Stop when the host asks for it, die when it is gone."""
     with contextlib.suppress(OSError):
         while word := inbox.read(len(STOP)):
-            if word == STOP:
+            if word == STOP and (not attending or attending[0].talk.first_to_stop()):
                 _interrupt()
     os._exit(CUT_OFF)  # whatever this process is doing
 

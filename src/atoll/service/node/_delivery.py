@@ -149,12 +149,13 @@ class Delivery:
 
     def _settle(self, held: Held, finished: Finished, verdict: Verdict) -> None:
         """Forget a delivered answer; the state of one that doesn't count goes with it."""
-        if verdict.status != "accepted":
-            if _changed(finished):
-                self._states.discard(finished.answer.run, finished.seq)
-            if verdict.message and verdict.status != "late":
-                refused = f"a reply was refused: {verdict.message}"
-                self._lines.add(finished.answer.run, "warning", refused, finished.round)
+        accepted = verdict.status == "accepted"
+        if _changed(finished):
+            settle = self._states.accept if accepted else self._states.discard
+            settle(finished.answer.run, finished.seq)
+        if not accepted and verdict.message and verdict.status != "late":
+            refused = f"a reply was refused: {verdict.message}"
+            self._lines.add(finished.answer.run, "warning", refused, finished.round)
         self._outbox.drop(finished)
         self._delivered(held)
 

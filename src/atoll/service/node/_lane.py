@@ -19,14 +19,19 @@ if TYPE_CHECKING:
 class Held:
     """A call in hand, from its offer until its answer is delivered."""
 
-    def __init__(self, id: str, digest: str, offer: Offer | None = None) -> None:
-        self.id, self.digest = id, digest  # id: "<run>/<key>"
+    def __init__(self, run: str, key: str, digest: str, seq: int, offer: Offer | None = None) -> None:
+        self.run, self.id, self.digest, self.seq = run, f"{run}/{key}", digest, seq
         self._offer = offer
         self.here = False  # whether its objects are
         self.finished = offer is None
         self.unwanted = False
         self.deaths = 0  # of workers that had it
         self.timer: Timer | None = None  # of its deadline
+
+    @classmethod
+    def of(cls, offer: Offer) -> Held:
+        """A call to be done."""
+        return cls(offer.run, offer.key, offer.digest, offer.seq, offer)
 
     @property
     def offer(self) -> Offer:

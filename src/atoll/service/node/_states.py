@@ -1,6 +1,8 @@
 """What client functions keep between tasks: one version for each call that changed it, named by the call's number.
 
-Doesn't know what is in a version, or which of them counts: each offer names the one it begins from.
+Doesn't know what is in a version, or which of them counts: each offer names the one it begins from. A version is `.new`
+until the coordinator has accepted the reply that it belongs to: a call that is done twice never takes the place of one
+that counts.
 """
 
 from __future__ import annotations
@@ -12,10 +14,14 @@ from pathlib import Path
 
 from atoll.values import failpoint, register, sync_folder
 
+NEW = ".new"
 MOST = 16  # versions of a run that are not needed by the newest offer
 
 _BEFORE = register("node.before-state", "a state's new version is about to be kept")
 _AFTER = register("node.after-state", "a state's new version is durable, the reply that it belongs to is not")
+_COUNTS = register(
+    "node.before-accept", "a reply was accepted, the state that belongs to it is still called new"
+)
 
 
 class States:
@@ -26,14 +32,18 @@ class States:
         self._rounds: dict[str, int] = {}  # the newest round that a call was offered for
 
     def path(self, run: str, seq: int) -> Path | None:
-        """The version that the call of this number made."""
+        """The version that the call of this number made. An offer that names it tells that it counts."""
         path = self._folder / run / str(seq)
-        return path if path.exists() else None
+        if path.exists():
+            return path
+        new = path.with_suffix(NEW)
+        return new if new.exists() else None
 
     def keep(self, run: str, seq: int, written: Path) -> None:
         """Take a new version over from a worker, durably: once its reply is accepted, nothing else has it."""
         folder = self._folder / run
-        if not written.exists() and (folder / str(seq)).exists():
+        new = folder / f"{seq}{NEW}"
+        if not written.exists() and new.exists():
             return  # taken over before
         failpoint(_BEFORE)
         if not folder.exists():
@@ -44,13 +54,20 @@ class States:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        os.replace(written, folder / str(seq))
+        os.replace(written, new)
         sync_folder(folder)
         failpoint(_AFTER)
 
+    def accept(self, run: str, seq: int) -> None:
+        """The reply that a new version belongs to counts."""
+        path = self._folder / run / str(seq)
+        failpoint(_COUNTS)
+        with contextlib.suppress(FileNotFoundError):  # done before
+            os.replace(path.with_suffix(NEW), path)
+
     def discard(self, run: str, seq: int) -> None:
-        """Forget the version of a call whose reply did not count."""
-        (self._folder / run / str(seq)).unlink(missing_ok=True)
+        """The reply that a new version belongs to does not count."""
+        (self._folder / run / f"{seq}{NEW}").unlink(missing_ok=True)
 
     def offered(self, run: str, round: int, after: int) -> None:
         """Forget what no call can begin from any more.
@@ -65,6 +82,7 @@ class States:
         versions = self._versions(run)
         below = [v for v in versions if v < after]
         for version in below if round > known else below[:-MOST]:
+            (self._folder / run / str(version)).unlink(missing_ok=True)
             self.discard(run, version)
 
     def forget(self, run: str) -> None:
@@ -74,5 +92,6 @@ class States:
 
     def _versions(self, run: str) -> list[int]:
         with contextlib.suppress(FileNotFoundError):
-            return sorted(int(name) for name in os.listdir(self._folder / run) if name.isdigit())
+            names = (name.removesuffix(NEW) for name in os.listdir(self._folder / run))
+            return sorted({int(name) for name in names if name.isdigit()})
         return []

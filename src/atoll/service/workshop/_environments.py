@@ -40,7 +40,7 @@ class Environments:
 
         Raises `AtollError` (`environment.failed`, `environment.bad-lock`).
         """
-        wanted = requirements(app)
+        wanted = requirements(app, self._exported)
         name = self._name(wanted)
         home = self._folder / name
         python = home / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
@@ -78,7 +78,11 @@ class Environments:
         )
         (home / "ready").touch()
 
-    def _uv(self, *words: str) -> None:
+    def _exported(self, app: Path) -> str:
+        return self._uv("export", "--quiet", "--frozen", "--offline", "--no-dev", "--no-emit-project", "--no-header", "--no-annotate",
+                        "--no-emit-package", "atoll", "--python", sys.executable, "--project", str(app))  # fmt: skip
+
+    def _uv(self, *words: str) -> str:
         import uv
 
         kept = {
@@ -97,6 +101,7 @@ class Environments:
                 f"uv can't build the app's environment from {source}: {done.stderr.strip()[-_WORDS:]}",
                 "add what is missing to the node's wheelhouse or index, or change the app's lock",
             )
+        return done.stdout
 
     def _sweep(self, keep: Path) -> None:
         """Forget environments that nobody has asked for in a long time."""

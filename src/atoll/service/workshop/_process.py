@@ -43,7 +43,7 @@ class Worker:
     ) -> None:
         self._told, self._last, self._made = hear, "", threading.Event()
         self._timer = threading.Timer(GRACE, self._kill)
-        self._timer.daemon = True
+        self._timer.daemon, self._ending = True, False
         self._child = Child(
             prepared.command("atoll.service.workshop.worker"),
             environment=prepared.surroundings(spec.threads),
@@ -65,7 +65,8 @@ class Worker:
         """Tell it to finish what it was given and end, or end it. Returns at once; one that doesn't end is killed."""
         if kill:
             self._child.kill()
-        elif not self._timer.is_alive():
+        elif not self._ending:
+            self._ending = True
             self._child.send(Bye())
             self._timer.start()
 

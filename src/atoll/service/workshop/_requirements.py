@@ -8,63 +8,62 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
 
 from atoll.values import AtollError
 
-LOCKS = ("requirements.lock", "requirements.txt")
-_WORKERS = ("numpy", "msgspec", "ml-dtypes", "rich", "threadpoolctl")  # of what Atoll depends on
+UV_LOCK = "uv.lock"
+LOCKS = ("requirements.lock", "requirements.txt", UV_LOCK)
+_WORKERS = ("numpy", "msgspec", "ml-dtypes", "threadpoolctl")  # of what Atoll depends on
 _NAME = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[([^\]]*)\])?")
+_LINE = re.compile(_NAME.pattern + r"\s*(?:[<>=!~][<>=!~0-9A-Za-z.*+, -]*)?(?:;.*)?")
+_HASH = re.compile(r"\s+--hash=sha(?:256|384|512):[0-9a-f]+")
 _EXTRA = re.compile(r"""extra\s*==\s*["']([^"']+)["']""")
 
 
-def requirements(app: Path) -> str:
-    """The requirements of an app, one on a line. Raises `AtollError` (`environment.bad-lock`)."""
-    lock = next((app / name for name in LOCKS if (app / name).is_file()), None)
-    listed = list(_locked(lock) if lock is not None else _dependencies(app / "pyproject.toml"))
-    extras: set[str] = set()
-    kept = []
-    for each in listed:
+def requirements(app: Path, export: Callable[[Path], str]) -> str:
+    """The requirements of an app, one on a line; `export` writes a `uv.lock` out as requirements.
+
+    Raises `AtollError` (`environment.bad-lock`), and what `export` raises.
+    """
+    kept, extras = [], set()
+    for each in _listed(app, export):
         name, its_extras = _split(each)
         if name == "atoll":
             extras |= its_extras
         else:
             kept.append(each)
-    locked = {_split(each)[0] for each in kept}
-    ours = [each for each in _ours(extras) if _split(each)[0] not in locked]
+    named = {_split(each)[0] for each in kept}
+    ours = [each for each in _ours(extras) if _split(each)[0] not in named]
     return "".join(f"{each}\n" for each in [*kept, *ours])
 
 
-def _dependencies(path: Path) -> Iterator[str]:
+def _listed(app: Path, export: Callable[[Path], str]) -> list[str]:
+    for name in LOCKS:
+        if (app / name).is_file():
+            text = (
+                export(app) if name == UV_LOCK else (app / name).read_text(encoding="utf-8", errors="replace")
+            )
+            return [_fit(line, name) for line in _lines(text)]
+    path = app / "pyproject.toml"
     project = tomllib.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    for each in project.get("project", {}).get("dependencies", []):
-        yield _fit(str(each), path)
+    return [_fit(str(each), path.name) for each in project.get("project", {}).get("dependencies", [])]
 
 
-def _locked(path: Path) -> Iterator[str]:
-    """The lines of a lock, continued ones joined."""
-    text = path.read_text(encoding="utf-8").replace("\\\r\n", " ").replace("\\\n", " ")
-    for line in text.splitlines():
-        line = re.sub(r"(^|\s)#.*", "", line).strip()
-        if line:
-            yield _fit(line, path)
+def _lines(text: str) -> Iterator[str]:
+    """The lines of a lock, continued ones joined, without comments."""
+    for line in text.replace("\\\r\n", " ").replace("\\\n", " ").splitlines():
+        if bare := re.sub(r"(^|\s)#.*", "", line).strip():
+            yield bare
 
 
-def _fit(line: str, path: Path) -> str:
-    bare = re.sub(r"\s--hash=sha(256|384|512):[0-9a-f]+", "", line)
-    if (
-        not _NAME.match(bare)
-        or "@" in bare
-        or "://" in bare
-        or "--" in bare
-        or "\n" in bare
-        or bare.split(";")[0].rstrip().endswith((".whl", ".gz", ".zip"))
-    ):
+def _fit(line: str, source: str) -> str:
+    if not _LINE.fullmatch(_HASH.sub("", line)):
         raise AtollError(
             "environment.bad-lock",
-            f"{path.name} has the line {line!r:.200}: it may name packages, versions and hashes, but not where they come from",
+            f"{source} has the line {line!r:.200}: it may name packages, versions and hashes, but not where they come from",
             "leave it out; the node's owner decides where packages come from",
         )
     return line

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from atoll.runtime import environment
 from atoll.service.workshop._bundles import Bundles
-from atoll.service.workshop._environments import Environments
 from atoll.values import ConfigError
+
+if TYPE_CHECKING:
+    from atoll.service.workshop._environments import Environments
 
 HERE, UV = "here", "uv"
 _SOURCES = Path(__file__).resolve().parents[3]  # the folder that Atoll is imported from
@@ -62,8 +65,10 @@ class Workshop:
             )
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._bundles = Bundles(folder / "bundles")
-        self._environments = None
+        self._environments: Environments | None = None
         if environments == UV:
+            from atoll.service.workshop._environments import Environments
+
             self._environments = Environments(
                 folder / "environments", wheelhouse=wheelhouse, index=index, atoll=_SOURCES / "atoll"
             )
@@ -81,6 +86,3 @@ class Workshop:
             return Prepared(folder, sys.executable, (str(_SOURCES),))
         python, path = self._environments.python(folder)
         return Prepared(folder, str(python), (str(path),))
-
-
-__all__: Sequence[str] = ["HERE", "UV", "Prepared", "Workshop"]
