@@ -1,0 +1,233 @@
+"""Nodes: what each has in hand, what waits for it, and the orders that answer its polls.
+
+Doesn't know what an answer means. An offer goes to its node again until the node lists it, and to no other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from atoll.service.coordinator._books import Books, log
+from atoll.service.coordinator._calls import CANCELLED, OPEN, Call
+from atoll.service.coordinator._presence import Daemon, Presence
+from atoll.service.coordinator._queue import Queue
+from atoll.service.coordinator._refusals import Refusal
+from atoll.service.coordinator._registry import DaemonRecord
+from atoll.service.coordinator._run import Run
+from atoll.values import AtollError
+from atoll.wire import Hello, Manifest, Offer, Orders, Poll, Probe, Welcome
+
+OFFERED = 8 << 20  # bytes of tasks in one answer
+
+
+class Node(Daemon):
+    """A node, and what it is to be told."""
+
+    __slots__ = ("cancel", "drop", "mine", "probes", "queue")
+
+    def __init__(self, record: DaemonRecord) -> None:
+        super().__init__(record)
+        self.mine: dict[str, tuple[Run, Call]] = {}  # "<run>/<key>" -> handed over, not answered
+        self.queue = Queue()
+        self.cancel: dict[str, None] = {}
+        self.drop: dict[str, None] = {}
+        self.probes: list[Probe] = []
+
+
+class Nodes:
+    """All nodes, and handing calls out to them."""
+
+    def __init__(self, books: Books) -> None:
+        self._books, self._clock = books, books.clock
+        self.presence: Presence[Node] = Presence(books, "node", Node)
+        self.presence.went, self.presence.came = self._went, self._came
+        self._early: dict[str, list[tuple[Run, Call]]] = {}  # for nodes that nobody knows yet
+        self.offers = 0
+
+    @property
+    def by_name(self) -> dict[str, Node]:
+        return self.presence.by_name
+
+    def here(self, name: str) -> bool:
+        """Whether a node was heard of lately."""
+        node = self.by_name.get(name)
+        return node is not None and self.presence.here(node)
+
+    # -- what nodes ask ----------------------------------------------------------------------------------------
+
+    async def hello(self, hello: Hello) -> Welcome:
+        """A node begins a session. What it has in hand it tells with its first poll."""
+        welcome = await self.presence.hello(hello)
+        node = self.by_name[hello.name]
+        for run, call in self._early.pop(hello.name, ()):
+            node.queue.put(run, call)
+        return welcome
+
+    async def poll(self, poll: Poll) -> Orders:
+        """What a node is to do: at once when there is something, else within `poll.wait` seconds."""
+        node = self.presence.known(poll.name, poll.session)
+        self._compare(node, poll.have)
+        node.free = poll.free
+        orders = await self.presence.wait(node, poll.wait, lambda: self._orders(node))
+        return orders or Orders()
+
+    # -- what others want of nodes -----------------------------------------------------------------------------
+
+    def hand_out(self, run: Run, calls: Iterable[Call]) -> None:
+        """Offer open calls to their nodes, each in its turn."""
+        for call in calls:
+            if call.state != OPEN:
+                continue
+            node = self.by_name.get(call.node)
+            call.handed = False
+            if node is None:
+                self._early.setdefault(call.node, []).append((run, call))
+                continue
+            node.queue.put(run, call)
+            if node.free > 0:
+                node.wake()
+
+    def withdraw(self, run: Run, calls: Iterable[Call]) -> None:
+        """These are not wanted any more."""
+        for call in calls:
+            node = self.by_name.get(call.node)
+            full = f"{run.id}/{call.key}"
+            if node is not None and node.mine.pop(full, None) is not None:
+                node.cancel[full] = None
+                node.wake()
+
+    def settled(self, run: Run, call: Call) -> None:
+        """A node answered: it has room for another call."""
+        node = self.by_name.get(call.node)
+        if node is not None and node.mine.pop(f"{run.id}/{call.key}", None) is not None:
+            node.free += 1
+            if node.waiting is not None and len(node.queue):
+                node.wake()
+
+    def ended(self, run: Run) -> None:
+        """A run is over: its workers may go."""
+        for name in run.spec.nodes:
+            node = self.by_name.get(name)
+            if node is not None:
+                node.queue.leave(run)
+                node.drop[run.id] = None
+                node.wake()
+
+    def removed(self, run: str, nodes: Iterable[str]) -> None:
+        """A run was removed: nodes forget what they remember of it."""
+        for name in nodes:
+            node = self.by_name.get(name)
+            if node is not None:
+                self.presence.change(node, remove=[*node.record.remove, run])
+                node.wake()
+
+    def probe(self, node: Node, probe: Probe) -> None:
+        """Have a node make a preflight."""
+        node.probes.append(probe)
+        node.wake()
+
+    def reloaded(self, before: Run, after: Run) -> None:
+        """A run was built anew from its journal: its calls are others now, and nodes still have what they had."""
+        waiting = []
+        for node in self.by_name.values():
+            node.queue.leave(before)
+            node.mine = {full: pair for full, pair in node.mine.items() if pair[0] is not before}
+        for call in after.calls.open():
+            old = before.calls.by_key.get(call.key)
+            node_of = self.by_name.get(call.node)
+            if old is not None and old.handed and node_of is not None and old.digest == call.digest:
+                node_of.mine[f"{after.id}/{call.key}"] = (after, call)
+            else:
+                waiting.append(call)
+        self.hand_out(after, waiting)
+
+    # -- inside ------------------------------------------------------------------------------------------------
+
+    def _compare(self, node: Node, have: dict[str, str]) -> None:
+        """What it has in hand against what it was given: an offer that did not reach it is made again."""
+        for full, (run, call) in list(node.mine.items()):
+            if call.state != OPEN:
+                del node.mine[full]
+            elif have.get(full) != call.digest:
+                del node.mine[full]
+                call.handed = False
+                node.queue.put(run, call, first=True)
+        for full, digest in have.items():
+            if full in node.mine:
+                continue
+            name, _, key = full.partition("/")
+            run_of = self._books.runs.get(name)
+            held = run_of.calls.by_key.get(key) if run_of is not None else None
+            if run_of is None or held is None or held.digest != digest or held.node != node.name:
+                if not self._is_late(run_of, key, digest):
+                    node.cancel[full] = None
+            elif held.state == OPEN:
+                held.handed = True
+                node.mine[full] = (run_of, held)
+            elif held.state == CANCELLED:
+                held.handed = True
+
+    def _is_late(self, run: Run | None, key: str, digest: str) -> bool:
+        """Whether its answer is still to be recorded, as a late one; the node was told that it isn't wanted."""
+        late = run.calls.late.get(key) if run is not None else None
+        return late is not None and late.digest == digest
+
+    def _orders(self, node: Node) -> Orders | None:
+        offers: list[Offer] = []
+        size = 0
+        while node.free > 0 and size < OFFERED and (found := node.queue.next()) is not None:
+            run, call = found
+            offer = self._offer(run, call)
+            if offer is None:
+                continue
+            call.handed = True
+            node.mine[f"{run.id}/{call.key}"] = (run, call)
+            node.free -= 1
+            size += len(offer.task.inline) + len(offer.task.plain)
+            offers.append(offer)
+        if not (offers or node.cancel or node.drop or node.probes or node.record.remove):
+            return None
+        self.offers += len(offers)
+        orders = Orders(offers=offers, cancel=list(node.cancel), drop=list(node.drop), remove=node.record.remove,
+                        probes=node.probes)  # fmt: skip
+        node.cancel, node.drop, node.probes = {}, {}, []
+        if node.record.remove:
+            self.presence.change(node, remove=[])
+        return orders
+
+    def _offer(self, run: Run, call: Call) -> Offer | None:
+        try:
+            task: Manifest = self._books.task(run, call.task)
+        except AtollError:
+            log.exception("the task of call %s of run %s can't be read", call.key, run.id)
+            return None
+        left = None
+        if call.due is not None:
+            left = max(0.0, call.due - self._clock.monotonic())
+        return Offer(
+            run=run.id, key=call.key, digest=call.digest, seq=call.seq, action=call.action, task=task, config=call.config,
+            alike=call.alike, round=call.round, ordinal=call.ordinal, seed=call.seed, state_after=call.state_after,
+            deadline=left, wants=run.spec,
+        )  # fmt: skip
+
+    def _runs_of(self, node: Node) -> set[Run]:
+        found = {run for run, _ in node.mine.values()}
+        return found | {
+            r for r in self._books.runs.values() if any(c.node == node.name for c in r.calls.open())
+        }
+
+    def _went(self, node: Node) -> None:
+        log.info("node %s is away", node.name)
+        for run in self._runs_of(node):
+            self._books.say(run, "warning", "away; its calls wait for it", node=node.name)
+
+    def _came(self, node: Node) -> None:
+        log.info("node %s is here", node.name)
+
+
+def known(nodes: Nodes, name: str) -> Node:
+    """A node by its name. Raises `Refusal`."""
+    node = nodes.by_name.get(name)
+    if node is None:
+        raise Refusal(404, "node.unknown", f"there is no node `{name}`", "see `atoll node ls`")
+    return node
