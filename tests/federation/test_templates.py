@@ -1,0 +1,26 @@
+"""A template's app, unchanged, on real processes: the same model as simulated, to the bit."""
+
+import importlib.util
+
+import pytest
+from federation_world import Place, same
+
+NEEDS = {"numpy": ["sklearn"], "torch": ["torch", "mlxtend"]}
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("template", ["numpy", "torch"])
+def test_a_template_trains_on_real_processes_as_it_does_simulated(template, local: Place):
+    for package in NEEDS[template]:
+        if importlib.util.find_spec(package) is None:
+            pytest.skip(f"{package} is not installed")
+    app = local.app(template)
+    real, simulated = f"{template}-real", f"{template}-simulated"
+    settings = ["--set", "rounds=2", "--seed", "5", "--json"]
+    there = local.well("run", "--on", "local", "--name", real, *settings, inside=app).document
+    here = local.well("run", "--nodes", "3", "--name", simulated, *settings, inside=app).document
+    assert same(local.model(real, "--on", "local"), local.model(simulated))
+    assert (there["status"], there["nodes"], there["failures"]) == ("finished", 3, 0)
+    for told in ("schema", "config", "seed", "metrics"):
+        assert there[told] == here[told]
+    assert set(there) == set(here)
