@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import msgspec
 
@@ -17,7 +17,7 @@ from atoll.app import Project
 from atoll.journal import Event, Summary, decode
 from atoll.surfaces._coordinator import PATIENCE
 from atoll.surfaces._places import Place
-from atoll.values import Arrays, Config, NotFound
+from atoll.values import Arrays, Config, NotFound, new_run_id
 from atoll.wire import (
     Check,
     Checked,
@@ -97,7 +97,7 @@ class Faraway:
         from atoll.store import DirectoryStore
 
         store = DirectoryStore(self._store_folder())
-        manifest = self.manifests(run).get(key)
+        manifest = self.manifests(run, key).get(key)
         if manifest is None:
             raise NotFound("object.unknown", f"run `{run}` keeps no object `{key}`")
         pull(self.client, self.place.federation, manifest.objects, store)
@@ -107,9 +107,10 @@ class Faraway:
             raise NotFound("object.unknown", f"run `{run}` keeps no arrays as `{key}`")
         return found
 
-    def manifests(self, run: str) -> Mapping[str, Manifest]:
-        """What a run keeps, by key, and where its bytes lie."""
-        return self.client.call("GET", f"/v1/runs/{run}/shelf", None, Shelved).objects
+    def manifests(self, run: str, *keys: str) -> Mapping[str, Manifest]:
+        """What lies under a run's keys: of which arrays it is made, and in which objects their bytes are."""
+        path = f"/v1/runs/{run}/shelf?{urlencode([('keys', key) for key in keys])}"
+        return self.client.call("GET", path, None, Shelved).objects
 
     def close(self) -> None:
         """Let go."""
@@ -132,7 +133,7 @@ class Faraway:
         """Ship an app and begin a run of it."""
         settings = project.simulation
         run = NewRun(
-            federation=self.place.federation, bundle=self._ship(project), app=app_of(project), config=config.plain(), seed=seed,
+            id=new_run_id(), federation=self.place.federation, bundle=self._ship(project), app=app_of(project), config=config.plain(), seed=seed,
             name=name, nodes=list(nodes), where=where, threads=settings.get("threads", 1), save=settings.get("save", "auto"),
         )  # fmt: skip
         return self.client.call("POST", "/v1/runs", run, RunInfo)

@@ -140,6 +140,12 @@ def of_home(folder: Path) -> Place | None:
     return None
 
 
+def beside(place: Place) -> Path | None:
+    """The objects of a coordinator on this machine: they need not be fetched."""
+    objects = Path(place.token_file).parent / "objects"
+    return objects if on_this_machine(place.url) is not None and objects.is_dir() else None
+
+
 def _local() -> Place | None:
     return of_home(local_home() / "coordinator")
 

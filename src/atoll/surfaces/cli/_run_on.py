@@ -12,7 +12,7 @@ from pathlib import Path
 from atoll.app import Project, read_project
 from atoll.journal import FINISHED, RUNNING, STOPPED, Created, Event, Finished, History
 from atoll.surfaces._faraway import Faraway, summary_of
-from atoll.surfaces._places import Place
+from atoll.surfaces._places import Place, beside
 from atoll.surfaces._retell import Retelling
 from atoll.surfaces.cli._home import home
 from atoll.surfaces.cli._outcome import conclude, document
@@ -69,6 +69,10 @@ def resume_on(place: Place, values: Namespace, out: Output) -> int:
                 "run.finished", f"{summary.name} is finished; there is nothing to go on with", mend
             )
         before = Retelling().skip(there.events(summary.id))
+        if there.info(summary.id).where == "here":
+            there.resume(summary.id)
+            assert before.created is not None
+            return _serve_here(there, read_project(before.created.app["project"]), summary.id, values, out)
         if summary.status != RUNNING:
             there.resume(summary.id)
         return _watched(there, before, summary.id, values, out)
@@ -161,7 +165,7 @@ def _serve_here(there: Faraway, project: Project, run: str, values: Namespace, o
     created = _first(Retelling(), there.events(run))
     watch = watching(created, out, quiet=values.quiet, live=False)
     try:
-        drive_here(there.client, run, project.folder, watch)
+        drive_here(there.client, run, project.folder, watch, objects=beside(there.place))
     except KeyboardInterrupt:
         out.note(f"interrupted; go on with `atoll resume {created.name}{out.on}`")
         return 130
