@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from atoll.service.host._settings import STOP, Order
+from atoll.service.host._settings import CUT_OFF, FENCED, STOP, Order
 from atoll.service.workshop import Prepared
 
 GRACE = 10.0  # seconds from being asked to stop to being killed
@@ -27,7 +27,7 @@ _POSIX = os.name == "posix"
 
 
 class End(NamedTuple):
-    """How a program ended: in words, as an exit status, and what it said last."""
+    """How a program ended: in words, as an exit status, and what it said last. A status over 0 is its own fault."""
 
     how: str
     code: int
@@ -45,6 +45,7 @@ class Child:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._stopping = self._killed = False
+        self.over = False
         self._said: deque[str] = deque(maxlen=_LINES)
         threading.Thread(target=self._live, name=f"program {self.run}", daemon=True).start()
 
@@ -70,14 +71,15 @@ class Child:
     def _live(self) -> None:
         end = self._whole_life()
         shutil.rmtree(self._folder, ignore_errors=True)
+        self.over = True
         self._ended(self, end)
 
     def _whole_life(self) -> End:
         try:
             prepared = self._prepare()
             process = self._start(prepared)
-        except Exception as error:
-            return End(f"it could not be started: {error}", 1, "")
+        except Exception as error:  # an app that is unfit has told so in its journal: this machine is
+            return End(f"it could not be started: {error}", 0, "")
         if process is None:
             return End("it was stopped before it began", -signal.SIGTERM, "")
         assert process.stderr is not None
@@ -88,7 +90,7 @@ class Child:
             with contextlib.suppress(OSError):  # what it left behind
                 os.killpg(process.pid, signal.SIGKILL)
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
-        return End(how, code, "".join(self._said)[-20_000:])
+        return End(how, 0 if code in (FENCED, CUT_OFF) else code, "".join(self._said)[-20_000:])
 
     def _start(self, prepared: Prepared) -> subprocess.Popen[bytes] | None:
         self._folder.mkdir(parents=True, exist_ok=True)

@@ -13,9 +13,10 @@ from pathlib import Path
 from atoll._version import __version__
 from atoll.service.host._attempt import attend, unfit
 from atoll.service.host._child import Child, End
+from atoll.service.host._objects import FULL
 from atoll.service.host._settings import HostSettings, Order
 from atoll.service.workshop import Prepared, Workshop
-from atoll.values import AtollError
+from atoll.values import AtollError, DiskFull
 from atoll.wire import Client, Hello, HostOrders, HostPoll, Ok, RunEnded, RunSpec, Welcome
 
 FENCED = "host.fenced"
@@ -38,6 +39,7 @@ class Host:
         )
         self._lock = threading.Condition()
         self._children: dict[str, Child] = {}
+        self._next: dict[str, RunSpec] = {}
         self._session = 0
         self._fenced = float("-inf")
         self._closing = False
@@ -94,7 +96,10 @@ class Host:
                 child.stop()
         for spec in orders.start:
             with self._lock:
-                if spec.run not in self._children and not self._closing:
+                before = self._children.get(spec.run)
+                if before is not None and before.over:
+                    self._next[spec.run] = spec  # once all is told of the one before
+                elif before is None and not self._closing:
                     self._children[spec.run] = self._begin(spec)
 
     def _begin(self, spec: RunSpec) -> Child:
@@ -104,9 +109,7 @@ class Host:
 
     def _prepared(self, spec: RunSpec) -> Prepared:
         try:
-            return self._workshop.prepare(
-                spec.bundle, lambda: self._client.fetch(f"/v1/bundles/{spec.bundle}")
-            )
+            return self._made(spec)
         except AtollError as error:  # so that the run itself tells, and is not tried again as it is
             if not self._closing:
                 attempt = attend(
@@ -115,13 +118,29 @@ class Host:
                 attempt.run(unfit(error))
             raise
 
+    def _made(self, spec: RunSpec) -> Prepared:
+        """A full disk is waited for."""
+        while True:
+            try:
+                return self._workshop.prepare(
+                    spec.bundle, lambda: self._client.fetch(f"/v1/bundles/{spec.bundle}")
+                )
+            except DiskFull as error:
+                self._warn(f"run {spec.run} waits: {error.message}")
+                with self._lock:
+                    if self._lock.wait_for(lambda: self._closing, FULL):
+                        raise
+
     def _ended(self, child: Child, end: End) -> None:
         """Tell it, in whichever session there is by then; only then is the run not running here any more."""
         session = 0
         while (session := self._newer(session)) and not self._told(child, end, session):
             pass
         with self._lock:
-            self._children.pop(child.run, None)
+            del self._children[child.run]
+            spec = self._next.pop(child.run, None)
+            if spec is not None and not self._closing:
+                self._children[spec.run] = self._begin(spec)
 
     def _newer(self, session: int) -> int:
         """The session after that one, once there is one; 0 when the host is closing."""

@@ -34,4 +34,9 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
 
 
 STOP = b"stop\n"
-FAILED, STOPPED, FENCED, CUT_OFF = 1, 4, 5, 75  # exit statuses: the first two are journaled; 0 is finished
+FAILED, STOPPED, FENCED, CUT_OFF = (
+    1,
+    4,
+    5,
+    75,
+)  # exit statuses beside 0; the journal does not tell of the last two
