@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import threading
 from collections.abc import Callable
@@ -145,6 +146,32 @@ def test_a_file_becomes_an_object(store: Store, tmp_path: Path) -> None:
     with pytest.raises(ObjectDamaged):
         store.adopt(tmp_path / "spooled", digest_bytes(A + B))
     assert store.has([digest_bytes(B), digest_bytes(A + B)]) == set()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links and pipes")
+@pytest.mark.parametrize("kind", ["link", "pipe", "folder", "nothing"])
+def test_what_is_no_file_does_not_become_an_object(store: Store, tmp_path: Path, kind: str) -> None:
+    secret, path = tmp_path / "secret", tmp_path / "spooled"
+    secret.write_bytes(A)
+    {
+        "link": lambda: path.symlink_to(secret), "pipe": lambda: os.mkfifo(path), "folder": path.mkdir, "nothing": lambda: None
+    }[kind]()  # fmt: skip
+    with pytest.raises(StoreError) as refused:
+        store.adopt(path)
+    assert refused.value.code == "object.not-a-file"
+    assert list(store.digests()) == []
+    assert secret.read_bytes() == A
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links")
+def test_a_file_with_a_second_name_is_copied(store: Store, tmp_path: Path) -> None:
+    path, second = tmp_path / "spooled", tmp_path / "second"
+    path.write_bytes(A)
+    os.link(path, second)
+    digest = store.adopt(path)
+    second.write_bytes(B)
+    assert bytes(store.open(digest)) == A
+    assert not path.exists()
 
 
 # -- parts -----------------------------------------------------------------------------------------------------

@@ -160,7 +160,7 @@ def test_a_disk_that_is_really_full_takes_the_object_once_there_is_room(
     (small_disk / "ballast").write_bytes(bytes(900_000))
     with pytest.raises(DiskFull):
         store.put(DIGEST, BODY)
-    monkeypatch.setattr("atoll.store._directory.room", lambda _: 1 << 30)  # somebody else takes it meanwhile
+    monkeypatch.setattr("atoll.store._landing.room", lambda _: 1 << 30)  # somebody else takes it meanwhile
     with pytest.raises(DiskFull):
         store.put(DIGEST, BODY)
     assert store.has([DIGEST]) == set()

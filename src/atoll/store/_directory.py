@@ -7,6 +7,7 @@ An object that this process hasn't hashed yet is hashed when it is first opened,
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import mmap
 import os
@@ -18,23 +19,25 @@ from pathlib import Path
 
 from atoll.store._disk import (
     BEFORE_REMOVE,
-    BOTH,
     READ,
-    full,
     lock,
     made,
+    modified,
+    open_plain,
     rename_all,
-    room,
+    size_of,
     sync_all,
     sync_folders,
     translated,
 )
 from atoll.store._hashing import CHUNK, hash_file
+from atoll.store._landing import Landing
 from atoll.store._part import DirectoryPart, PresentPart
 from atoll.store._store import Buffer, Part, bad_range, damaged, hex_of, missing
 from atoll.values import NotFound, ObjectDamaged, failpoint
 
 RESERVE = 64 << 20  # bytes left free on the disk: for the database, which must be able to say that it is full
+_ASIDE = 16  # damaged objects that are kept to be looked at
 _GROUP = 64  # objects that are made durable together
 _TOUCH = 60  # seconds: an object younger than that needn't be made younger
 _FRESH = 5 * _TOUCH  # seconds: an object younger than that is in use
@@ -47,14 +50,12 @@ class DirectoryStore:
     def __init__(
         self, folder: Path, *, clock: Callable[[], float] = time.time, reserve: int = RESERVE
     ) -> None:
-        self._folder, self._clock, self._reserve = folder, clock, reserve
-        self._parts, self._damaged = folder / "parts", folder / "damaged"
+        self._folder, self._clock, self._damaged = folder, clock, folder / "damaged"
         self._lock = threading.RLock()
-        self._receiving: set[str] = set()  # hex of the parts in hand here
         self._seen: dict[str, _Seen] = {}  # what the files looked like when they were last known to be whole
         with translated(folder):
-            for each in (folder, self._parts, self._damaged):
-                made(each)
+            made(made(folder) / "damaged")
+            self._landing = Landing(folder / "parts", reserve=reserve)
 
     # -- reading -------------------------------------------------------------------------------------------
 
@@ -62,13 +63,7 @@ class DirectoryStore:
         return {d for d in digests if self._touch(d)}
 
     def held(self, digests: Iterable[str]) -> dict[str, int]:
-        found = {}
-        for digest in digests:
-            name = hex_of(digest)
-            with contextlib.suppress(FileNotFoundError):
-                if name not in self._receiving and (size := (self._parts / name).stat().st_size):
-                    found[digest] = size
-        return found
+        return self._landing.held(digests)
 
     def size(self, digest: str) -> int:
         try:
@@ -118,30 +113,33 @@ class DirectoryStore:
                 parts = []
                 for digest in lacking[begin : begin + _GROUP]:
                     view = memoryview(blobs[digest]).cast("B")
-                    part = self._receive(digest, view.nbytes, afresh=True)
+                    part = self._landing.receive(digest, view.nbytes, self._finish, afresh=True)
                     parts.append(stack.enter_context(part))
                     part.write(view, lasting=True)
                 if bad := self.settle(parts):
                     raise damaged(min(bad), "the bytes have another hash")
 
     def adopt(self, path: Path, digest: str = "") -> str:
-        beside = self._parts / f"adopted.{secrets.token_hex(8)}"
+        beside = self._landing.folder / f"adopted.{secrets.token_hex(8)}"
         with translated(self._folder):
+            own = _moved(
+                path, beside
+            )  # before it is hashed: who wrote it can't reach it by its name any more
+            descriptor = open_plain(beside if own else path)
             try:
-                os.rename(
-                    path, beside
-                )  # before it is hashed: who wrote it can't reach it by its name any more
-            except OSError:
-                return self._copy(path, digest)
-            with open(beside, "r+b") as file:
-                lock(file.fileno(), beside)
-                size, found = os.fstat(file.fileno()).st_size, hashlib.sha256()
-                hash_file(file.fileno(), found, size)
+                lock(descriptor, beside)
+                size, found = os.fstat(descriptor).st_size, hashlib.sha256()
+                hash_file(descriptor, found, size)
                 name = f"sha256:{found.hexdigest()}"
                 if digest not in ("", name):
-                    self._put_aside(beside, hex_of(digest))
                     raise damaged(digest, "the file has another hash")
-                self._name([(name, beside, file.fileno())])
+                if own:
+                    self._name([(name, beside, descriptor)])
+                else:
+                    self._copy(name, descriptor, size)
+            finally:
+                os.close(descriptor)
+                (beside if own else path).unlink(missing_ok=True)
         return name
 
     def receive(self, digest: str, size: int) -> Part:
@@ -149,7 +147,7 @@ class DirectoryStore:
             if self.size(digest) != size:
                 raise damaged(digest, f"it has {self.size(digest):,} bytes, not {size:,}")
             return PresentPart(digest, size)
-        return self._receive(digest, size)
+        return self._landing.receive(digest, size, self._finish)
 
     def settle(self, parts: Sequence[Part]) -> set[str]:
         mine = [p for p in parts if isinstance(p, DirectoryPart)]
@@ -172,12 +170,12 @@ class DirectoryStore:
         for digest in self.digests():
             if digest not in keep:
                 with self._lock:  # nobody makes it young between the look and the removal
-                    if _age(self._path(digest)) < before:
+                    if modified(self._path(digest)) < before:
                         self.remove(digest)
                         gone.add(digest)
-        for path in [*self._parts.iterdir(), *self._damaged.iterdir()]:
-            if _age(path) < before:
-                self._drop_stale(path)
+        self._landing.sweep(before)
+        for path in [p for p in self._damaged.iterdir() if modified(p) < before]:
+            path.unlink(missing_ok=True)
         return gone
 
     def trim(self, room: int) -> None:
@@ -186,7 +184,7 @@ class DirectoryStore:
         Those that came or were asked for in the last minutes stay.
         """
         before = self._clock() - _FRESH
-        rows = sorted((_age(p), _size(p), d) for d in self.digests() for p in [self._path(d)])
+        rows = sorted((modified(p), size_of(p), d) for d in self.digests() for p in [self._path(d)])
         over = sum(size for _, size, _ in rows) - room
         for age, size, digest in rows:
             if over > 0 and age < before:
@@ -243,68 +241,17 @@ class DirectoryStore:
         finally:
             os.close(descriptor)
 
-    def _receive(self, digest: str, size: int, *, afresh: bool = False) -> DirectoryPart:
-        name = hex_of(digest)
-        with self._lock, translated(self._folder):
-            file, descriptor = self._claim(name)
-            try:
-                held = os.fstat(descriptor).st_size
-                if held > size or afresh:
-                    os.truncate(descriptor, 0)
-                    held = 0
-                if size - held > room(self._folder) - self._reserve:
-                    raise full(self._folder, size - held)
-                os.lseek(descriptor, held, os.SEEK_SET)
-            except BaseException:
-                if not os.fstat(descriptor).st_size:
-                    file.unlink()
-                os.close(descriptor)
-                raise
-            self._receiving.add(file.name)
-            return DirectoryPart(
-                digest,
-                size,
-                file=file,
-                descriptor=descriptor,
-                held=held,
-                settle=self._finish,
-                leave=self._leave,
-            )
-
-    def _claim(self, name: str) -> tuple[Path, int]:
-        """The part of this name, or one beside it while another receiver has it."""
-        if name not in self._receiving:
-            file = self._parts / name
-            descriptor = os.open(file, BOTH, 0o600)
-            if lock(descriptor, file):
-                return file, descriptor
-            os.close(descriptor)
-        file = self._parts / f"{name}.{secrets.token_hex(8)}"
-        descriptor = os.open(file, BOTH, 0o600)
-        lock(descriptor, file)
-        return file, descriptor
-
     def _finish(self, part: DirectoryPart) -> None:
         if self.settle([part]):
             raise damaged(part.digest, "the bytes that came have another hash")
 
-    def _leave(self, part: DirectoryPart) -> None:
-        """A receiver goes: what it held beside another's part takes that one's place when it holds more and that one has gone."""
-        with self._lock:
-            self._receiving.discard(part.file.name)
-            name = hex_of(part.digest)
-            if not part.held:
-                self._drop_own(part)
-            elif part.file.name != name and os.path.exists(part.file):
-                if name not in self._receiving and part.held > _size(self._parts / name):
-                    os.replace(part.file, self._parts / name)
-                else:
-                    self._drop_own(part)
-
-    def _drop_own(self, part: DirectoryPart) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            if os.path.samestat(os.stat(part.file), os.fstat(part.descriptor)):
-                os.unlink(part.file)
+    def _copy(self, digest: str, descriptor: int, size: int) -> None:
+        """Take in a file of another disk. It is hashed again: it may have changed since."""
+        with self._landing.receive(digest, size, self._finish, afresh=True) as part:
+            os.lseek(descriptor, 0, os.SEEK_SET)
+            while chunk := os.read(descriptor, CHUNK):
+                part.write(chunk)
+            part.finish()
 
     def _name(self, files: list[tuple[str, Path, int]]) -> None:
         """Make whole files objects, durably."""
@@ -328,49 +275,24 @@ class DirectoryStore:
 
     def _put_aside(self, file: Path, name: str, found: os.stat_result | None = None) -> None:
         with self._lock, translated(self._folder), contextlib.suppress(FileNotFoundError):
-            if found is None or os.path.samestat(
-                found, os.stat(file)
-            ):  # not the good one that came meanwhile
+            if found is None or os.path.samestat(found, os.stat(file)):  # not the good one that came since
                 os.replace(file, self._damaged / f"{name}.{secrets.token_hex(4)}")
+            aside = sorted(self._damaged.iterdir(), key=modified, reverse=True)
+            for path in aside[_ASIDE:]:  # whoever sends rubbish can't fill the disk
+                path.unlink(missing_ok=True)
 
-    def _copy(self, path: Path, digest: str) -> str:
-        """Adopt a file of another disk."""
-        with open(path, "rb") as file:
-            found = hashlib.sha256()
-            size = hash_file(file.fileno(), found, os.fstat(file.fileno()).st_size)
-            name = digest or f"sha256:{found.hexdigest()}"
-            with self._receive(name, size, afresh=True) as part:
-                while chunk := file.read(CHUNK):
-                    part.write(chunk)
-                part.finish()
-        path.unlink()
-        return name
 
-    def _drop_stale(self, path: Path) -> None:
-        with self._lock, contextlib.suppress(FileNotFoundError):
-            if path.name in self._receiving:
-                return
-            descriptor = os.open(path, READ)
-            try:
-                if lock(descriptor, path):
-                    path.unlink()
-            finally:
-                os.close(descriptor)
+def _moved(path: Path, beside: Path) -> bool:
+    """Whether a file could be taken away: it is on the same disk, and has no second name."""
+    try:
+        if path.lstat().st_nlink == 1:
+            os.rename(path, beside)
+            return True
+    except OSError as error:
+        if error.errno not in (errno.EXDEV, errno.ENOENT):  # `open_plain` tells of what isn't there
+            raise
+    return False
 
 
 def _look(found: os.stat_result) -> _Seen:
     return found.st_ino, found.st_size, found.st_mtime_ns
-
-
-def _age(path: Path) -> float:
-    try:
-        return path.stat().st_mtime
-    except FileNotFoundError:
-        return float("inf")
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0

@@ -9,6 +9,7 @@ import contextlib
 import errno
 import os
 import shutil
+import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -37,8 +38,6 @@ def translated(folder: Path) -> Iterator[None]:
     """The system's failures as errors of a store."""
     try:
         yield
-    except FileNotFoundError:
-        raise
     except OSError as error:
         if error.errno in _FULL:
             raise full(folder) from error
@@ -62,6 +61,41 @@ def full(folder: Path, needed: int = 0) -> DiskFull:
 def room(folder: Path) -> int:
     """Free bytes of a folder's disk."""
     return shutil.disk_usage(folder).free
+
+
+def modified(path: Path) -> float:
+    """When a file was last written to; never, as long as it is not there."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return float("inf")
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file; none when it is not there."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def open_plain(path: Path) -> int:
+    """Open what somebody else has left there, if it is a file and nothing but that: no link, no pipe."""
+    flags = READ | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    try:
+        descriptor = os.open(path, flags)
+    except OSError as error:
+        raise _not_a_file(path) from error
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    raise _not_a_file(path)
+
+
+def _not_a_file(path: Path) -> StoreError:
+    return StoreError(
+        "object.not-a-file", f"{path} is no file that can become an object", "write a file there"
+    )
 
 
 def write_some(descriptor: int, view: memoryview) -> int:

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from atoll.store._disk import open_plain
 from atoll.store._store import (
     Buffer,
     Part,
@@ -76,10 +77,13 @@ class MemoryStore:
             self.put(digest, body)
 
     def adopt(self, path: Path, digest: str = "") -> str:
-        body = path.read_bytes()
+        with open(open_plain(path), "rb") as file:
+            body = file.read()
         digest = digest or digest_bytes(body)
-        self.put(digest, body)
-        path.unlink()
+        try:
+            self.put(digest, body)
+        finally:
+            path.unlink()
         return digest
 
     def receive(self, digest: str, size: int) -> Part:

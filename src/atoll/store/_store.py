@@ -86,7 +86,10 @@ class Store(Protocol):
         """Keep several objects: quicker than one by one."""
 
     def adopt(self, path: Path, digest: str = "") -> str:
-        """Make a file of one's own an object, which takes the file away; returns its digest, checked if given."""
+        """Make a file an object, which takes the file away in any case; returns its digest, checked if given.
+
+        Raises `StoreError` (`object.not-a-file`) for a link, a pipe or nothing at all, and what `put` raises.
+        """
 
     def receive(self, digest: str, size: int) -> Part:
         """Take an object in piece by piece, from where the last attempt was cut off.
