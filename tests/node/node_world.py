@@ -73,7 +73,7 @@ class World:
         self.session = 0
         self.away = False
         self.skew = 0.0
-        self.beat = 1.0
+        self.beat = 0.2
         self.refuse: Callable[[str], None] = lambda what: None
         self.verdict: Callable[[Answer], Verdict | None] = lambda answer: None
 
@@ -144,7 +144,8 @@ class Connection:
             if verdict is None:
                 verdict = self._accept(answer)
             world.changed.notify_all()
-            return verdict
+        world.refuse("reply-accepted")  # on its way back
+        return verdict
 
     def lines(self, lines: list[Line]) -> None:
         self._request("lines")

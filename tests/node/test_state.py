@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -61,6 +62,7 @@ def test_versions_of_committed_rounds_go(world: World, daemon: Start):
     for number in range(1, 8):
         world.ask(offer(f"{number}.0.0.n", seq=number, round=number, state_after=number - 1))
         world.answers(number)
+    world.until(lambda: not world.polls[-1][0])
     assert {int(p.name) for p in (node.home.states / "r").iterdir()} == {6, 7}
     world.order(remove=["r"])
     world.until(lambda: not (node.home.states / "r").exists())
@@ -72,3 +74,29 @@ def test_a_state_that_is_gone_is_not_taken_for_a_new_one(world: World, daemon: S
     (answer,) = world.answers()
     assert isinstance(answer, Bad)
     assert "has lost what it kept after call 4" in answer.message
+
+
+def test_a_call_waits_for_the_verdict_on_the_one_whose_state_it_begins_from(world: World, daemon: Start):
+    late = threading.Event()
+    node = daemon(_counting)
+    world.refuse = lambda what: what == "reply-accepted" and not late.wait(10) and None
+    world.ask(offer("1.0.0.n", seq=1))
+    world.answers(1)
+    world.ask(offer("2.0.0.n", seq=2, round=2, state_after=1))
+    world.until(lambda: "r/2.0.0.n" in world.polls[-1][0])
+    assert [p.name for p in (node.home.states / "r").iterdir()] == ["1.new"]
+    late.set()
+    assert _weights(world, 2) == [0.0, 1.0]
+
+
+def test_a_call_done_twice_does_not_take_the_place_of_the_one_that_counts(world: World, daemon: Start):
+    node = daemon(_counting)
+    world.ask(offer("1.0.0.n", seq=1))
+    world.answers(1)
+    world.until(lambda: not world.polls[-1][0])
+    kept = (node.home.states / "r" / "1").read_text()
+    world.verdict = lambda answer: Verdict(status="refused", message="another reply counts")
+    world.order(offers=[offer("1.0.0.n", seq=1, config={"again": True})])
+    world.until(lambda: world.replies == 2)
+    world.until(lambda: not world.polls[-1][0])
+    assert [(p.name, p.read_text()) for p in (node.home.states / "r").iterdir()] == [("1", kept)]

@@ -81,9 +81,8 @@ class Desk:
         """What is in hand, and how many more calls could be taken."""
         with self._lock:
             busy = sum(not held.finished for held in self._held.values())
-            return {id: h.digest for id, h in self._held.items()}, 0 if self._closed else max(
-                0, self._slots - busy
-            )
+            have = {id: held.digest for id, held in self._held.items() if not held.unwanted}
+            return have, 0 if self._closed else max(0, self._slots - busy)
 
     def take(self, offers: Iterable[Offer]) -> None:
         """Take calls on. One that is in hand already is not taken twice."""
@@ -93,20 +92,22 @@ class Desk:
                     self._take(offer, offer.wants)
             self._advance()
 
-    def left(self, id: str, digest: str) -> Held:
+    def left(self, run: str, key: str, digest: str, seq: int) -> Held:
         """An answer that an earlier daemon left is in hand, too."""
+        held = Held(run, key, digest, seq)
         with self._lock:
-            held = self._held[id] = Held(id, digest)
-            return held
+            self._held[held.id] = held
+        return held
 
     def cancel(self, ids: Iterable[str]) -> None:
-        """These are not wanted any more: what has not begun is dropped, what has goes on."""
+        """These are not wanted any more: what has not begun is dropped, what has goes on, and is not spoken of."""
         with self._lock:
             for id in ids:
                 held = self._held.get(id)
-                if held is not None and not held.finished:
+                if held is not None:
                     held.unwanted = True
-                    self._drop_waiting(held)
+                    if not held.finished:
+                        self._drop_waiting(held)
 
     def drop(self, runs: Iterable[str]) -> None:
         """These runs are over: their workers end, and what was not finished is forgotten."""
@@ -144,6 +145,7 @@ class Desk:
             if self._held.get(held.id) is held:
                 del self._held[held.id]
                 self._empty.notify_all()
+                self._advance()  # what begins from its state waited for the verdict
 
     def started(self, lane: Lane, attempt: int, worker: Worker) -> None:
         """A run's worker has been started; it may have spoken already."""
@@ -220,7 +222,7 @@ class Desk:
         lane = self._lanes.get(offer.run)
         if lane is None:
             lane = self._lanes[offer.run] = Lane(spec)
-        held = self._held[id] = Held(id, offer.digest, offer)
+        held = self._held[id] = Held.of(offer)
         lane.waiting.append(held)
         held.here = self._site.here(offer)
         if not held.here:
@@ -235,8 +237,15 @@ class Desk:
         for lane in sorted(waiting, key=lambda lane: lane.served) if len(waiting) > 1 else waiting:
             if lane.worker is None and not lane.starting:
                 self._start(lane)
-            if lane.free and lane.waiting[0].here and self._running < self._slots:
+            if lane.free and self._running < self._slots and self._can_begin(lane.waiting[0]):
                 self._give(lane)
+
+    def _can_begin(self, held: Held) -> bool:
+        """Its objects are here, and so is the verdict on the call whose state it begins from."""
+        after = held.offer.state_after
+        return held.here and not (
+            after and any(h.finished and h.seq == after and h.run == held.run for h in self._held.values())
+        )
 
     def _start(self, lane: Lane) -> None:
         workers = [each for each in self._lanes.values() if each.worker is not None or each.starting]

@@ -69,6 +69,7 @@ class Link:
                 self._gone(error)
             else:
                 self._back()
+                self._weather.fair()
                 self._compare(welcome.time, (begun + self._clock()) / 2)
                 return welcome
         return None

@@ -54,7 +54,8 @@ class Node:
             weather=self.weather, delivered=self._desk.delivered, elsewhere=self._threads.do,
         )  # fmt: skip
         self._left = [
-            (self._desk.left(f"{f.answer.run}/{f.answer.key}", f.answer.call), f) for f in self._outbox.kept()
+            (self._desk.left(f.answer.run, f.answer.key, f.answer.call, f.seq), f)
+            for f in self._outbox.kept()
         ]
 
     # -- for the link ----------------------------------------------------------------------------------------
