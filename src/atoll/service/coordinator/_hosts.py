@@ -74,6 +74,7 @@ class Hosts:
             )
         else:
             self._died(run, ended)
+        await self._books.durable()
         await self._books.registry.durable()
         return Ok()
 
