@@ -75,6 +75,20 @@ def test_the_oldest_objects_go_when_a_cache_has_no_room(tmp_path: Path) -> None:
     assert store.has(digests) == set(digests[2:]), "they have been asked for just now"
 
 
+def test_a_writer_that_kept_the_file_open_is_found_out(store: DirectoryStore, tmp_path: Path) -> None:
+    path = tmp_path / "spooled"
+    with open(path, "w+b") as file:
+        file.write(BODY)
+        file.flush()
+        assert store.adopt(path) == DIGEST
+        assert bytes(store.open(DIGEST)) == BODY
+        file.seek(0)
+        file.write(b"something else")
+        file.flush()
+        with pytest.raises(ObjectDamaged):
+            store.open(DIGEST)
+
+
 # -- full disks --------------------------------------------------------------------------------------------------
 
 

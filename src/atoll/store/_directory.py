@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from atoll.store._disk import (
     BEFORE_REMOVE,
@@ -42,6 +43,15 @@ _GROUP = 64  # objects that are made durable together
 _TOUCH = 60  # seconds: an object younger than that needn't be made younger
 _FRESH = 5 * _TOUCH  # seconds: an object younger than that is in use
 _Seen = tuple[int, int, int]
+
+
+class _New(NamedTuple):
+    """A whole file that is about to become an object, and what it looked like before it was hashed."""
+
+    digest: str
+    file: Path
+    descriptor: int
+    seen: _Seen
 
 
 class DirectoryStore:
@@ -128,13 +138,14 @@ class DirectoryStore:
             descriptor = open_plain(beside if own else path)
             try:
                 lock(descriptor, beside)
+                seen = self._aged(beside if own else path, descriptor)
                 size, found = os.fstat(descriptor).st_size, hashlib.sha256()
                 hash_file(descriptor, found, size)
                 name = f"sha256:{found.hexdigest()}"
                 if digest not in ("", name):
                     raise damaged(digest, "the file has another hash")
                 if own:
-                    self._name([(name, beside, descriptor)])
+                    self._name([_New(name, beside, descriptor, seen)])
                 else:
                     self._copy(name, descriptor, size)
             finally:
@@ -156,7 +167,7 @@ class DirectoryStore:
         for part in bad:
             self._put_aside(part.file, hex_of(part.digest))
         if good:
-            self._name([(p.digest, p.file, p.descriptor) for p in good])
+            self._name([_New(p.digest, p.file, p.descriptor, self._aged(p.file, p.descriptor)) for p in good])
         return {p.digest for p in bad}
 
     def remove(self, digest: str) -> None:
@@ -253,25 +264,30 @@ class DirectoryStore:
                 part.write(chunk)
             part.finish()
 
-    def _name(self, files: list[tuple[str, Path, int]]) -> None:
-        """Make whole files objects, durably."""
+    def _aged(self, file: Path, descriptor: int) -> _Seen:
+        """Date a file; whoever writes to it from now on changes what it looks like, and makes it be hashed again."""
         with translated(self._folder):
             now = self._clock()
+            os.utime(file, (now, now))
+            return _look(os.fstat(descriptor))
+
+    def _name(self, files: list[_New]) -> None:
+        """Make whole files objects, durably."""
+        with translated(self._folder):
             try:
-                for _, file, _ in files:
-                    os.utime(file, (now, now))
-                sync_all(descriptor for _, _, descriptor in files)
+                sync_all(new.descriptor for new in files)
             except OSError:  # what the disk didn't take it may have forgotten, though it can still be read
-                for _, file, _ in files:
-                    file.unlink(missing_ok=True)
+                for new in files:
+                    new.file.unlink(missing_ok=True)
                 raise
-            moves = [(file, made(self._path(d).parent) / hex_of(d)) for d, file, _ in files]
+            moves = [(new.file, made(self._path(new.digest).parent) / hex_of(new.digest)) for new in files]
             with self._lock:  # a sweep must not take the new one for the old one that it has looked at
                 rename_all(moves)
             sync_folders({target.parent for _, target in moves})
-            for digest, _, descriptor in files:
-                os.chmod(self._path(digest), 0o444)
-                self._seen[digest] = _look(os.fstat(descriptor))
+            for new, (_, target) in zip(files, moves, strict=True):
+                self._seen[new.digest] = new.seen
+                with contextlib.suppress(FileNotFoundError):  # somebody has removed it already
+                    os.chmod(target, 0o444)
 
     def _put_aside(self, file: Path, name: str, found: os.stat_result | None = None) -> None:
         with self._lock, translated(self._folder), contextlib.suppress(FileNotFoundError):

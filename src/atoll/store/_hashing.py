@@ -23,7 +23,7 @@ class Hashing:
     """Follows the bytes of an object of a known size, of which the first `held` lie in the file already."""
 
     def __init__(self, descriptor: int, size: int, held: int) -> None:
-        self._descriptor, self._held = descriptor, held
+        self._descriptor, self._held, self._left = descriptor, held, size - held
         self._hash = hashlib.sha256()
         self._error: BaseException | None = None
         self._thread: threading.Thread | None = None
@@ -33,6 +33,8 @@ class Hashing:
         if size >= _ALONGSIDE:
             self._thread = threading.Thread(target=self._follow, name="atoll-hash", daemon=True)
             self._thread.start()
+            if not self._left:
+                self._queue.put(None)
 
     def feed(self, view: memoryview, *, lasting: bool) -> None:
         """Take the next bytes; `lasting` when they won't change before the end."""
@@ -41,6 +43,9 @@ class Hashing:
             self._hash.update(view)
         else:
             self._queue.put(view if lasting or type(view.obj) is bytes else bytes(view))
+            self._left -= view.nbytes
+            if not self._left:
+                self._queue.put(None)  # the thread needn't wait for us to close
 
     def digest(self) -> str:
         """`sha256:<hex>` of everything, once all of it was fed."""
@@ -53,7 +58,8 @@ class Hashing:
     def close(self) -> None:
         """End the thread, after what it has been given."""
         if self._thread is not None:
-            self._queue.put(None)
+            if self._left:
+                self._queue.put(None)
             self._thread.join()
             self._thread = None
 
