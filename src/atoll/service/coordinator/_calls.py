@@ -5,7 +5,7 @@ Doesn't know who offers them, or how events are kept: the same functions take in
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from atoll.journal import Accepted, Called, CallRow, Failed
 from atoll.service.coordinator._clock import Timer
@@ -146,11 +146,14 @@ class Calls:
             self._changes[node] = [c for c in changes if c[1] != round or c[2] < ordinal]
         return gone
 
-    def commit(self, round: int) -> list[Call]:
-        """A round is done; returns those that nobody waits for any more. Streams outlive it."""
+    def commit(self, round: int, read: Collection[tuple[int, int]] = ()) -> list[Call]:
+        """A round is done; returns those that nobody waits for any more.
+
+        Streams outlive it: of theirs, those that the program has `read`, by ordinal and index, and those that it took back.
+        """
         if round <= 0:
             return []
-        done = [c for c in self if (_read(c, before=round) if c.ordinal < 0 else c.round == round)]
+        done = [c for c in self if (_over(c, read) if c.ordinal < 0 else c.round == round)]
         self._close(done)
         for node, changes in self._changes.items():
             if changes:
@@ -214,9 +217,10 @@ class Calls:
                 del self.late[next(iter(self.late))]
 
 
-def _read(call: Call, *, before: int) -> bool:
-    """Whether a stream's call was answered and taken in, or is one that the program does not know any more."""
-    return not call.wanted or (call.answered is not None and call.heard and call.answered.round < before)
+def _over(call: Call, read: Collection[tuple[int, int]]) -> bool:
+    """Whether nobody will ask for a stream's call again."""
+    told = call.state == CANCELLED or (call.state == FAILED and call.heard)
+    return told or (call.ordinal, call.index) in read
 
 
 def verdict_of(call: Call) -> str:

@@ -133,7 +133,7 @@ class Run:
             self._own(event.payload, event.round if event.ordinal >= 0 else event.key)
 
     def _commit(self, event: Committed, change: Change) -> None:
-        done = self.calls.commit(event.round)
+        done = self.calls.commit(event.round, {(row.ordinal, row.index) for row in event.replies if row.ordinal < 0})
         change.withdrawn = [c for c in done if c.answered is None]
         if event.round > 0:
             change.dropped = self._release({event.round, *(c.key for c in done if c.ordinal < 0)})
