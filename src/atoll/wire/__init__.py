@@ -3,7 +3,11 @@
 Doesn't know who decides; daemons and programs speak through it.
 """
 
+from atoll.wire._backoff import Backoff
+from atoll.wire._bulk import pull, push
 from atoll.wire._bundle import Bundle, extract, pack_bundle, read_bundle
+from atoll.wire._client import Client, Refused, Unreachable
+from atoll.wire._connection import Address
 from atoll.wire._manifest import call_digest, check_manifest, digest_of, join, split
 from atoll.wire._messages import (
     API,
@@ -58,14 +62,17 @@ __all__ = [
     "API",
     "INLINE",
     "About",
+    "Address",
     "Answer",
     "Attend",
     "Attended",
+    "Backoff",
     "Bad",
     "Bundle",
     "CallSpec",
     "Check",
     "Checked",
+    "Client",
     "Events",
     "Federation",
     "FederationList",
@@ -91,6 +98,7 @@ __all__ = [
     "Probe",
     "ProbeResult",
     "Problem",
+    "Refused",
     "RunEnded",
     "RunInfo",
     "RunList",
@@ -100,6 +108,7 @@ __all__ = [
     "Stored",
     "TaskSpec",
     "Tensor",
+    "Unreachable",
     "Verdict",
     "Welcome",
     "call_digest",
@@ -108,6 +117,8 @@ __all__ = [
     "extract",
     "join",
     "pack_bundle",
+    "pull",
+    "push",
     "read_bundle",
     "split",
 ]

@@ -76,7 +76,9 @@ class Hello(_Message, frozen=True, kw_only=True):
     """A daemon (node or host) introduces itself. `time` is its own clock."""
 
     name: Name
-    identity: Annotated[str, Meta(min_length=16, max_length=128)]  # kept on the daemon's disk: the same after a restart
+    identity: Annotated[
+        str, Meta(min_length=16, max_length=128)
+    ]  # kept on the daemon's disk: the same after a restart
     version: str
     time: float
     slots: Annotated[int, Meta(ge=1, le=10_000)] = 1
@@ -98,7 +100,9 @@ class Poll(_Message, frozen=True, kw_only=True):
 
     name: Name
     session: int
-    have: dict[Key, Digest] = {}  # "<run>/<key>" -> digest of the call in hand or of an answer not yet delivered
+    have: dict[
+        Key, Digest
+    ] = {}  # "<run>/<key>" -> digest of the call in hand or of an answer not yet delivered
     free: Count = 0
     wait: Seconds = 5.0
 
@@ -133,7 +137,9 @@ class RunSpec(_Message, frozen=True, kw_only=True):
     config: dict[str, Any] = {}
     seed: int = 0
     nodes: list[str] = []
-    data: str = ""  # the app's own simulated data, "module:function", for nodes that stand in for simulated ones
+    data: str = (
+        ""  # the app's own simulated data, "module:function", for nodes that stand in for simulated ones
+    )
     partition: dict[str, Any] | None = None
     client: str = ""
     server: str = ""
