@@ -23,11 +23,12 @@ ENDING = 10.0  # seconds that a server app may take to end after its run did
 class Host(Daemon):
     """A host, and what it drives."""
 
-    __slots__ = ("running",)
+    __slots__ = ("running", "told")
 
     def __init__(self, record: DaemonRecord) -> None:
         super().__init__(record)
         self.running: set[str] = set()
+        self.told: dict[str, float] = {}  # when it was told to stop a run
 
 
 class Hosts:
@@ -42,7 +43,9 @@ class Hosts:
 
     async def hello(self, hello: Hello) -> Welcome:
         """A host begins a session."""
-        return await self.presence.hello(hello)
+        welcome = await self.presence.hello(hello)
+        self.presence.by_name[hello.name].told.clear()
+        return welcome
 
     async def poll(self, poll: HostPoll) -> HostOrders:
         """What a host is to start and to stop."""
@@ -122,7 +125,10 @@ class Hosts:
         self._clock.call_later(pause, lambda: self.ready(run))
 
     def _orders(self, host: Host) -> HostOrders | None:
-        stop = [id for id in host.running if self._unwanted(id, host)]
+        now = self._clock.monotonic()
+        host.told = {id: at for id, at in host.told.items() if id in host.running and at + BEAT > now}
+        stop = [id for id in host.running if id not in host.told and self._unwanted(id, host)]
+        host.told.update(dict.fromkeys(stop, now))
         mine = [r for r in self._of(host) if self._wants(r) and r.id not in host.running]
         room = host.free - len(mine)
         start = mine[:]
@@ -136,7 +142,6 @@ class Hosts:
         host.free = max(0, host.free - len(start))
         if not (start or stop):
             return None
-        host.running -= set(stop)
         return HostOrders(start=[r.spec for r in start], stop=stop)
 
     def _of(self, host: Host) -> list[Run]:

@@ -100,7 +100,7 @@ class Nodes:
         """A node answered: it has room for another call."""
         node = self.by_name.get(call.node)
         if node is not None and node.mine.pop(f"{run.id}/{call.key}", None) is not None:
-            node.free += 1
+            node.free = max(0, min(node.free + 1, node.record.slots - len(node.mine)))
             if node.waiting is not None and len(node.queue):
                 node.wake()
 

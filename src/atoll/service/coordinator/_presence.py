@@ -80,11 +80,11 @@ class Presence(Generic[D]):
         return self._clock.monotonic() < daemon.away_at()
 
     async def hello(self, hello: Hello) -> Welcome:
-        """Begin a session; older ones are refused from now on. Raises `Refusal` (`node.name-taken`)."""
+        """Begin a session; older ones are refused from now on. Raises `Refusal` (`node.name-taken`, `host.name-taken`)."""
         now, known = self._clock.time(), self.by_name.get(hello.name)
         if known is not None and known.record.identity != hello.identity and self.here(known):
             message = f"another {self._kind} called {hello.name} is here"
-            raise Refusal(409, "node.name-taken", message, "start it with another --name")
+            raise Refusal(409, f"{self._kind}.name-taken", message, "start it with another --name")
         before = known.record if known is not None else None
         record = DaemonRecord(
             name=hello.name, identity=hello.identity, session=(before.session if before else 0) + 1, version=hello.version,
@@ -105,10 +105,11 @@ class Presence(Generic[D]):
         """The daemon whose newest session this is. Raises `Refusal`."""
         daemon = self.by_name.get(name)
         if daemon is None or session > daemon.record.session:
-            raise Refusal(409, "node.unknown-session", f"{name} has no such session", "say hello again")
+            message = f"the coordinator knows no such session of {self._kind} {name}"
+            raise Refusal(409, f"{self._kind}.fenced", message, "say hello again")
         if session < daemon.record.session:
             message = f"a newer process of {self._kind} {name} has taken over"
-            raise Refusal(409, "node.fenced", message, "nothing: this one ends")
+            raise Refusal(409, f"{self._kind}.fenced", message, "nothing: this one ends")
         self._heard(daemon)
         return daemon
 

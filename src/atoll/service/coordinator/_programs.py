@@ -241,7 +241,8 @@ class Programs:
             calls = run.calls.unheard()
             left = until - self._books.clock.monotonic()
             stop = run.record.stopping
-            if calls or stop or left <= 0 or not run.live or self._books.draining:
+            asked, run.told_stop = stop and run.told_stop != say.fence, say.fence if stop else 0
+            if calls or asked or left <= 0 or not run.live or self._books.draining:
                 return Heard(at=say.at, outcomes=self._outcomes(run, calls), stop=stop)
             await self._listen(run, left)
             if self._books.runs.get(run.id) is not run:

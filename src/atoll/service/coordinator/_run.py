@@ -70,6 +70,7 @@ class Run:
         self.told_cap = False
         self.ended_at = 0.0
         self.said_at: float | None = None  # when a program was heard last
+        self.told_stop = 0  # the fence of the program that was asked to stop
         self.ordered = False  # its host was told to start it
         self.not_before = 0.0
         self.hold: Hold | None = None
@@ -133,7 +134,9 @@ class Run:
             self._own(event.payload, event.round if event.ordinal >= 0 else event.key)
 
     def _commit(self, event: Committed, change: Change) -> None:
-        done = self.calls.commit(event.round, {(row.ordinal, row.index) for row in event.replies if row.ordinal < 0})
+        done = self.calls.commit(
+            event.round, {(row.ordinal, row.index) for row in event.replies if row.ordinal < 0}
+        )
         change.withdrawn = [c for c in done if c.answered is None]
         if event.round > 0:
             change.dropped = self._release({event.round, *(c.key for c in done if c.ordinal < 0)})

@@ -187,9 +187,7 @@ class Runs:
         await self._books.registry.durable()
         run.wake_program()
         self._hosts.stop(run)
-        driven = (
-            self._hosts.drives(run) if run.where == "host" else run.listener is not None or self._lately(run)
-        )
+        driven = self._hosts.drives(run) or run.listener is not None or self._lately(run)
         if driven:
             self._books.clock.call_later(STOPPING, lambda: self._overdue(run))
         else:
