@@ -105,7 +105,14 @@ class Town:
             hello = Hello(name=name, identity=f"identity-of-{name}-0123456789", version="0", time=time.time())
             session = (await self.desk.hello(hello)).session
             self._nodes.append(asyncio.create_task(self._node(name, session)))
-        new = NewRun(federation="default", bundle=bundle, app={"name": "app"}, nodes=self.names, seed=seed)
+        new = NewRun(
+            federation="default",
+            bundle=bundle,
+            app={"name": "app"},
+            nodes=self.names,
+            seed=seed,
+            where="here",
+        )
         self.run = (await self.desk.new_run(new)).summary["id"]
 
     async def _node(self, name: str, session: int) -> None:

@@ -21,7 +21,7 @@ from atoll.service.host._objects import Objects
 from atoll.service.host._packing import Packing
 from atoll.store import DirectoryStore
 from atoll.values import Config
-from atoll.wire import Attend, Attended, RunSpec
+from atoll.wire import Attend, Attended, Client, RunSpec, pull, push
 
 
 @dataclass(slots=True)
@@ -56,10 +56,8 @@ class Attempt:
         )
 
 
-def attend(client: Any, run: str, *, where: str, cache: Path, beside: Path | None = None) -> Attempt:
+def attend(client: Client, run: str, *, where: str, cache: Path, beside: Path | None = None) -> Attempt:
     """Begin to write a run: older attempts are refused from here on. Raises `AtollError` when the coordinator refuses."""
-    from atoll.wire import pull, push
-
     attended = client.call("POST", f"/v1/runs/{run}/attend", Attend(where=where), Attended)
     spec = attended.spec
     packing = Packing(partial(push, client, spec.federation))
