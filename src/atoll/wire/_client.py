@@ -33,6 +33,7 @@ class Refused(AtollError):
     def __init__(self, code: str, message: str, mend: str = "", *, status: int = 400) -> None:
         super().__init__(code, message, mend)
         self.status = status
+        self.exit_code = {400: 2, 404: 3}.get(status, 1)
         self.retry_after = 0.0  # seconds
 
 
