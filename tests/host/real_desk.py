@@ -27,7 +27,16 @@ class Cut(BaseException):
 class Town:
     """A coordinator, some nodes that do what `client` says, and one run."""
 
-    def __init__(self, home: Path, client: ClientApp, *, nodes: int = 4, seed: int = 5) -> None:
+    def __init__(
+        self,
+        home: Path,
+        client: ClientApp,
+        *,
+        nodes: int = 4,
+        seed: int = 5,
+        bundle: bytes = b"bundle",
+        **new: Any,
+    ) -> None:
         self.home, self.client, self.names = home, client, [f"node-{i}" for i in range(nodes)]
         self.states: dict[str, dict[int, Mapping[str, Any]]] = {n: {0: {}} for n in self.names}
         self.performed: list[str] = []
@@ -37,7 +46,7 @@ class Town:
         self.after: Callable[[Say], None] = lambda say: None
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, daemon=True).start()
-        self._do(self._begin(seed))
+        self._do(self._begin(bundle, {"app": {"name": "app"}, "seed": seed, "where": "here", **new}))
 
     def close(self) -> None:
         for task in self._nodes:
@@ -94,26 +103,19 @@ class Town:
     def _do(self, work: Any) -> Any:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
 
-    async def _begin(self, seed: int) -> None:
+    async def _begin(self, body: bytes, new: dict[str, Any]) -> None:
         self.store, self.journal = DirectoryStore(self.home / "objects"), SqliteJournal(self.home)
         self.desk = Desk(self.home, self.journal, self.store)
         await self.desk.start()
-        bundle = digest_bytes(b"bundle")
-        self.store.put(bundle, b"bundle")
+        self.bundle = digest_bytes(body)
+        self.store.put(self.bundle, body)
         self._nodes = []
         for name in self.names:
             hello = Hello(name=name, identity=f"identity-of-{name}-0123456789", version="0", time=time.time())
             session = (await self.desk.hello(hello)).session
             self._nodes.append(asyncio.create_task(self._node(name, session)))
-        new = NewRun(
-            federation="default",
-            bundle=bundle,
-            app={"name": "app"},
-            nodes=self.names,
-            seed=seed,
-            where="here",
-        )
-        self.run = (await self.desk.new_run(new)).summary["id"]
+        self._new = {"federation": "default", "bundle": self.bundle, "nodes": self.names, **new}
+        self.run = (await self.desk.new_run(NewRun(**self._new))).summary["id"]
 
     async def _node(self, name: str, session: int) -> None:
         while True:

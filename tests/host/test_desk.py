@@ -28,6 +28,13 @@ def attempt(town: Town, beside: Path | None = None) -> Attempt:
     return Attempt(attended.spec, WireJournal(town, town.run, talk, packing, objects), talk, packing, objects)
 
 
+def attempt_reader(town: Town) -> History:
+    """What anybody may read, without the right to write."""
+    packing, objects = Packing(town.push), Objects(MemoryStore(), town.pull)
+    talk = Conversation(town, town.run, 0, send_again=packing.send_again)
+    return History.of(WireJournal(town, town.run, talk, packing, objects), town.run)
+
+
 def go(town: Town, main: Callable[..., Any], *, beside: Path | None = None) -> History:
     server = ServerApp()
     server.main(main)
