@@ -1,4 +1,10 @@
-"""The daemon in the middle: what nodes, hosts, programs and users ask of it.
+"""The coordinator: the long-running service in the middle.
 
-Never imports the node or the host: they meet on the wire.
+Doesn't know what is trained. It meets nodes, hosts and users on the wire alone.
 """
+
+from atoll.service.coordinator._backup import backup, restore
+from atoll.service.coordinator._serve import serve
+from atoll.service.coordinator._settings import Settings
+
+__all__ = ["Settings", "backup", "restore", "serve"]

@@ -22,6 +22,8 @@ BEATS = 3  # so many missed, and it is away
 BROKEN = 3.0  # seconds after its connection broke until it is away
 SKEW = 60.0  # seconds between two clocks that are worth a word
 
+_TAKEN = {"node": "node.name-taken", "host": "host.name-taken"}
+
 T = TypeVar("T")
 D = TypeVar("D", bound="Daemon")
 
@@ -84,7 +86,7 @@ class Presence(Generic[D]):
         now, known = self._clock.time(), self.by_name.get(hello.name)
         if known is not None and known.record.identity != hello.identity and self.here(known):
             message = f"another {self._kind} called {hello.name} is here"
-            raise Refusal(409, f"{self._kind}.name-taken", message, "start it with another --name")
+            raise Refusal(409, _TAKEN[self._kind], message, "start it with another --name")
         before = known.record if known is not None else None
         record = DaemonRecord(
             name=hello.name, identity=hello.identity, session=(before.session if before else 0) + 1, version=hello.version,
