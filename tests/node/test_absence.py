@@ -84,7 +84,7 @@ def test_a_reply_that_is_not_taken_is_told_as_invalid(world: World, daemon: Star
     def refuse(what: str) -> None:
         if what == "reply" and world.replies == 0:
             world.replies += 1
-            raise refused(413, "wire.too-large")
+            raise refused(413, "reply.too-large")
 
     world.refuse = refuse
     daemon()

@@ -46,15 +46,29 @@ def test_state_outlives_the_daemon(world: World, daemon: Start):
     assert _weights(world, 2) == [0.0, 1.0]
 
 
-def test_the_state_of_a_reply_that_came_too_late_is_forgotten(world: World, daemon: Start):
+def test_the_state_of_a_reply_that_came_too_late_goes_with_the_next_round(world: World, daemon: Start):
     node = daemon(_counting)
-    world.verdict = lambda answer: Verdict(status="late")
+    world.verdict = lambda answer: Verdict(status="late") if answer.key == "1.0.0.n" else None
     world.ask(offer("1.0.0.n", seq=1))
     world.until(lambda: world.replies)
     with world.changed:
         world.open.clear()
     world.until(lambda: not world.polls[-1][0])
-    assert list((node.home.states / "r").iterdir()) == []
+    world.ask(offer("2.0.0.n", seq=2, round=2))
+    assert _weights(world, 1) == [0.0]
+    world.until(lambda: not world.polls[-1][0])
+    assert [p.name for p in (node.home.states / "r").iterdir()] == ["2"]
+
+
+def test_a_reply_that_was_accepted_before_it_was_told_to_be_late_keeps_its_state(world: World, daemon: Start):
+    daemon(_counting)
+    world.verdict = lambda answer: Verdict(status="late") if answer.key == "1.0.0.n" else None
+    world.ask(offer("1.0.0.n", seq=1))
+    world.until(lambda: world.replies)
+    with world.changed:
+        world.open.clear()
+    world.ask(offer("2.0.0.n", seq=2, round=2, state_after=1))
+    assert _weights(world, 1) == [1.0]
 
 
 def test_versions_of_committed_rounds_go(world: World, daemon: Start):

@@ -14,6 +14,7 @@ from msgspec import structs
 
 from atoll.service.node._lane import Held
 from atoll.service.node._lines import LogLines
+from atoll.service.node._link import STRANGERS
 from atoll.service.node._outbox import Finished, Outbox
 from atoll.service.node._states import States
 from atoll.service.node._weather import Weather
@@ -123,8 +124,8 @@ class Delivery:
             if error.code in ("object.damaged", "object.missing"):
                 self._again(held, finished, error)
             elif error.code == "reply.conflict" or status == 404:
-                self._settle(held, finished, Verdict(status="void", message=error.message))
-            elif status in AWAY:
+                self._settle(held, finished, Verdict(status="refused", message=error.message))
+            elif status in AWAY or error.code in STRANGERS:
                 return False
             else:
                 self._object(held, finished, error)
@@ -149,13 +150,13 @@ class Delivery:
 
     def _settle(self, held: Held, finished: Finished, verdict: Verdict) -> None:
         """Forget a delivered answer; the state of one that doesn't count goes with it."""
-        accepted = verdict.status == "accepted"
-        if _changed(finished):
-            settle = self._states.accept if accepted else self._states.discard
-            settle(finished.answer.run, finished.seq)
-        if not accepted and verdict.message and verdict.status != "late":
-            refused = f"a reply was refused: {verdict.message}"
-            self._lines.add(finished.answer.run, "warning", refused, finished.round)
+        run, seq = finished.answer.run, finished.seq
+        if _changed(finished) and verdict.status == "accepted":
+            self._states.accept(run, seq)
+        elif _changed(finished) and verdict.status != "late":  # a late one may have been accepted before
+            self._states.discard(run, seq)
+        if verdict.status == "refused":
+            self._lines.add(run, "warning", f"a reply was refused: {verdict.message}", finished.round)
         self._outbox.drop(finished)
         self._delivered(held)
 

@@ -84,6 +84,11 @@ class Desk:
             have = {id: held.digest for id, held in self._held.items() if not held.unwanted}
             return have, 0 if self._closed else max(0, self._slots - busy)
 
+    def in_hand(self, run: str) -> set[int]:
+        """The numbers of a run's calls in hand."""
+        with self._lock:
+            return {held.seq for held in self._held.values() if held.run == run}
+
     def take(self, offers: Iterable[Offer]) -> None:
         """Take calls on. One that is in hand already is not taken twice."""
         with self._lock:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 SKEW = 60.0  # seconds that two clocks may differ without a word
 TWICE = 60.0  # seconds within which a second fencing is another daemon's, not an old request's that came late
+STRANGERS = frozenset({"wire.refused", "wire.bad-answer"})  # what a proxy says while the coordinator is away
 FOR_EVER = frozenset({400, 401, 403, 404, 409, 413, 422})  # statuses of a hello that no patience mends
 
 
@@ -64,7 +65,7 @@ class Link:
             try:
                 welcome = self._coordinator.hello(self._resources, self._data)
             except AtollError as error:
-                if getattr(error, "status", 0) in FOR_EVER:
+                if _for_ever(error):
                     raise
                 self._gone(error)
             else:
@@ -101,7 +102,7 @@ class Link:
                 ) from error
             self._fenced = time.monotonic()
             return True
-        return getattr(error, "status", 0) in FOR_EVER
+        return _for_ever(error)
 
     def _gone(self, error: AtollError) -> None:
         if not self._away and not self._weather.closing:
@@ -124,3 +125,8 @@ class Link:
                 f"this machine's clock is {abs(skew):,.0f} s {which} the coordinator's: no work is lost by that, but "
                 "times in logs are off; set the clocks (timedatectl set-ntp true)"
             )
+
+
+def _for_ever(error: AtollError) -> bool:
+    """Whether it is the coordinator that says so, and not what stands before it while it is away."""
+    return getattr(error, "status", 0) in FOR_EVER and error.code not in STRANGERS

@@ -83,7 +83,7 @@ class Node:
             self._states.forget(run)
         if orders.offers:
             for offer in orders.offers:
-                self._states.offered(offer.run, offer.round, offer.state_after)
+                self._states.offered(offer, self._desk.in_hand)
             self._desk.take(orders.offers)
         for each in orders.probes:
             self._threads.do(lambda each=each: self._probe(each))  # type: ignore[misc]

@@ -10,9 +10,11 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from atoll.values import failpoint, register, sync_folder
+from atoll.wire import Offer
 
 NEW = ".new"
 MOST = 16  # versions of a run that are not needed by the newest offer
@@ -69,29 +71,36 @@ class States:
         """The reply that a new version belongs to does not count."""
         (self._folder / run / f"{seq}{NEW}").unlink(missing_ok=True)
 
-    def offered(self, run: str, round: int, after: int) -> None:
+    def offered(self, offer: Offer, in_hand: Callable[[str], set[int]]) -> None:
         """Forget what no call can begin from any more.
 
         The first offer of a round tells what the rounds before it, which are committed, have come to. Within a round
         older versions may be needed again: a reply that was accepted is void when the program asks something else.
+        A new version whose verdict did not say that it counts may be the one: the answer was lost, and the round done.
         """
+        run, after = offer.run, offer.state_after
         known = self._rounds.get(run)
-        self._rounds[run] = max(round, known or 0)
-        if known is None or not after:
+        self._rounds[run] = max(offer.round, known or 0)
+        if known is None:
             return
-        versions = self._versions(run)
-        below = [v for v in versions if v < after]
-        for version in below if round > known else below[:-MOST]:
-            (self._folder / run / str(version)).unlink(missing_ok=True)
-            self.discard(run, version)
+        kept, new = self._versions(run)
+        old = [v for v in kept if v < after]
+        for seq in old if offer.round > known else old[:-MOST]:
+            (self._folder / run / str(seq)).unlink(missing_ok=True)
+        if offer.round > known and new:
+            for seq in {v for v in new if v < offer.seq and v != after} - in_hand(run):
+                self.discard(run, seq)
 
     def forget(self, run: str) -> None:
         """Forget a run that was removed."""
         self._rounds.pop(run, None)
         shutil.rmtree(self._folder / run, ignore_errors=True)
 
-    def _versions(self, run: str) -> list[int]:
-        with contextlib.suppress(FileNotFoundError):
-            names = (name.removesuffix(NEW) for name in os.listdir(self._folder / run))
-            return sorted({int(name) for name in names if name.isdigit()})
-        return []
+    def _versions(self, run: str) -> tuple[list[int], list[int]]:
+        """Those that count or did, and those that are new."""
+        try:
+            names = os.listdir(self._folder / run)
+        except FileNotFoundError:
+            return [], []
+        kept = sorted(int(n) for n in names if n.isdigit())
+        return kept, [int(n.removesuffix(NEW)) for n in names if n.endswith(NEW)]
