@@ -11,7 +11,7 @@ from typing import Any
 
 from atoll.journal import Committed, Event, Finished, Logged, Offered, SqliteJournal, Started, decode, encode
 from atoll.service.coordinator._desk import Desk
-from atoll.store import MemoryStore, digest_bytes
+from atoll.store import MemoryStore, Store, digest_bytes
 from atoll.wire import (
     Answer,
     Attend,
@@ -248,10 +248,10 @@ class FakeHost:
 class World:
     """A coordinator's home, and the desk in it, which can be killed and started again."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, store: Store | None = None) -> None:
         self.home = home
         self.clock = FakeClock()
-        self.store = MemoryStore()
+        self.store = store or MemoryStore()
         self.bundle = self.keep(b"a bundle")
 
     def keep(self, body: bytes) -> str:
