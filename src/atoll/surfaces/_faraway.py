@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 import msgspec
 
@@ -29,6 +29,7 @@ from atoll.wire import (
     RunInfo,
     RunList,
     Shelved,
+    Unreachable,
     join,
     pack_bundle,
     pull,
@@ -82,10 +83,19 @@ class Faraway:
     def follow(
         self, run: str, after: int = 0, *, quiet: Callable[[], None] | None = None
     ) -> Iterator[tuple[int, Event]]:
-        """Events as they come, until the run has ended; `quiet` is called when nothing comes for a while."""
-        live = True
+        """Events as they come, until the run has ended, whatever becomes of the coordinator meanwhile.
+
+        `quiet` is called when nothing comes for a while.
+        """
+        live, heard = True, False
         while live:
-            got = self._more(run, after, wait=_WAIT)
+            try:
+                got = self._more(run, after, wait=_WAIT)
+            except Unreachable:
+                if not heard or self.client.closing.is_set():
+                    raise
+                got = Events()  # it was there before, and will be again
+            heard = True
             for after, body in got.events:
                 yield after, decode(body)
             live = got.live or bool(got.events)
@@ -109,7 +119,7 @@ class Faraway:
 
     def manifests(self, run: str, *keys: str) -> Mapping[str, Manifest]:
         """What lies under a run's keys: of which arrays it is made, and in which objects their bytes are."""
-        path = f"/v1/runs/{run}/shelf?{urlencode([('keys', key) for key in keys])}"
+        path = f"/v1/runs/{run}/shelf?keys={','.join(keys)}"
         return self.client.call("GET", path, None, Shelved).objects
 
     def close(self) -> None:

@@ -20,6 +20,7 @@ from atoll.surfaces.cli._output import Output
 from atoll.surfaces.cli._run import refuse, settings_of
 from atoll.surfaces.cli._watching import Watching, watching
 from atoll.values import ConfigError
+from atoll.wire import Unreachable
 
 _SIMULATED = ("workers", "fail_fast")
 
@@ -94,7 +95,8 @@ def _watched(there: Faraway, story: Retelling, run: str, values: Namespace, out:
         out.line(f"{created.name} runs on {there.place.federation} at {there.place.url}")
         _how_to_come_back(created, out.line, out)
         return 0
-    out.note(out.paint(f"on {there.place.federation} at {there.place.url}", "dim"))
+    if not values.quiet:
+        out.note(out.paint(f"on {there.place.federation} at {there.place.url}", "dim"))
     try:
         with watch:
             ended = story.tell(events, watch)
@@ -152,7 +154,10 @@ class _Waiting:
         self._there, self._run, self._out, self._told = there, run, out, ""
 
     def __call__(self) -> None:
-        why = self._there.waiting(self._run)
+        try:
+            why = self._there.waiting(self._run)
+        except Unreachable as error:
+            why = error.message
         if why and why != self._told:
             self._out.note(f"waiting: {why}")
         self._told = why
