@@ -22,7 +22,7 @@ from atoll.app import read_project
 from atoll.journal import Event, Finished, decode
 from atoll.store import DirectoryStore
 from atoll.values import Arrays
-from atoll.wire import Address, Client, Events, NewRun, RunInfo, Shelved, join, pack_bundle, pull, push
+from atoll.wire import Address, Client, Events, NewRun, NodeList, RunInfo, Shelved, join, pack_bundle, pull, push
 
 HERE = Path(__file__).parent
 APP = HERE / "app"
@@ -125,6 +125,11 @@ class Ordeal:
             self._start(
                 f"node-{i}", "node", {"coordinator": dial, "name": f"node-{i}", "home": str(home), "slots": 1}
             )
+
+        until = time.monotonic() + 60
+        while len(self.client.call("GET", "/v1/nodes", None, NodeList).nodes) < nodes:
+            assert time.monotonic() < until, self.tails()
+            select.select([self._bell], [], [], 0.02)
 
     def begin(self, *, rounds: int, work: float = 0.0, floats: int = 1000, seed: int = 11) -> str:
         """Begin the run; returns its id."""
