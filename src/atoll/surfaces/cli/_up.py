@@ -13,12 +13,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from atoll.journal import one_at_a_time
-from atoll.surfaces._places import LOCAL, local_home, of_home
+from atoll.surfaces._places import LOCAL, Place, local_home, of_home
 from atoll.surfaces.cli._background import Background, end
 from atoll.surfaces.cli._home import home
 from atoll.surfaces.cli._output import Output
 from atoll.surfaces.cli._words import count
-from atoll.values import ConfigError
+from atoll.values import ConfigError, RunError
 
 _NODES = 3
 _GRACE = 15.0  # seconds for a process to end by itself
@@ -38,8 +38,7 @@ def up(values: Namespace, out: Output) -> int:
         nodes = [Background(folder, f"node-{i}") for i in range(max(wanted, len(_nodes(folder))))]
         wanted_nodes = [n for i, n in enumerate(nodes) if i < wanted or n.alive]
         started = _start(folder, coordinator, wanted_nodes, values.port)
-    place = of_home(folder / "coordinator")
-    assert place is not None
+    place = _announced(folder)
     names = [n.name for n in wanted_nodes]
     out.document(
         "atoll.up/1",
@@ -87,8 +86,8 @@ def _start(folder: Path, coordinator: Background, nodes: list[Background], port:
             words = ["--home", str(folder / "coordinator"), "--port", str(port or _port(folder))]
             coordinator.start(["coordinator", "start", *words], environment)
             coordinator.ready()
-        place = of_home(folder / "coordinator")
-        assert place is not None
+        place = _announced(folder)
+        (folder / "port").write_text(str(urlsplit(place.url).port))
         missing = [n for n in nodes if not n.alive]
         for node in missing:
             started.append(node)
@@ -130,11 +129,20 @@ def _folder() -> Path:
     return local_home().resolve()
 
 
+def _announced(folder: Path) -> Place:
+    place = of_home(folder / "coordinator")
+    if place is None:
+        raise RunError("up.failed", "the coordinator has ended again", f"see {folder / 'coordinator.log'}")
+    return place
+
+
 def _port(folder: Path) -> int:
     """The port of last time, which nodes may still be dialling; else a free one."""
-    before = of_home(folder / "coordinator")
-    ports = [urlsplit(before.url).port or 0] if before else []
-    for port in (*ports, 0):
+    try:
+        before = int((folder / "port").read_text())
+    except (OSError, ValueError):
+        before = 0
+    for port in (before, 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
