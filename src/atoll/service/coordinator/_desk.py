@@ -15,12 +15,14 @@ from atoll.service.coordinator._books import Books, log
 from atoll.service.coordinator._checks import Checks
 from atoll.service.coordinator._clock import Clock, SystemClock, Timer
 from atoll.service.coordinator._federations import Federations
+from atoll.service.coordinator._hearing import Hearing
 from atoll.service.coordinator._hosts import Hosts
 from atoll.service.coordinator._nodes import Nodes
 from atoll.service.coordinator._programs import Programs
 from atoll.service.coordinator._replies import Replies
 from atoll.service.coordinator._run import Run
 from atoll.service.coordinator._runs import Runs
+from atoll.service.coordinator._showing import Showing
 from atoll.service.coordinator._sweeping import GRACE
 from atoll.store import Store
 from atoll.values import AtollError
@@ -67,8 +69,10 @@ class Desk:
         self._hosts = Hosts(books)
         self._federations = Federations(books, self._nodes)
         self._replies = Replies(books, self._nodes)
-        self._programs = Programs(books, self._nodes, self._replies)
-        self._runs = Runs(books, self._nodes, self._hosts, self._federations, self._replies)
+        self._hearing = Hearing(books)
+        self._programs = Programs(books, self._nodes, self._replies, self._hearing)
+        self._showing = Showing(books, self._nodes, self._hosts)
+        self._runs = Runs(books, self._nodes, self._hosts, self._federations, self._replies, self._showing)
         self._checks = Checks(books, self._nodes, self._federations)
         self._hosts.end, self._programs.finished = self._runs.end, self._runs.finished
         books.reloaded = self._reloaded
@@ -164,11 +168,11 @@ class Desk:
 
     async def events(self, run: str, after: int = 0, wait: float = 0.0) -> Events:
         """A run's events from a number on."""
-        return await self._programs.events(run, after, wait)
+        return await self._hearing.events(run, after, wait)
 
     async def shelf(self, run: str, keys: Sequence[str]) -> Shelved:
         """The manifests that a run's events name."""
-        return await self._programs.shelf(run, list(keys))
+        return await self._hearing.shelf(run, list(keys))
 
     # -- users ---------------------------------------------------------------------------------------------------
 
@@ -178,11 +182,11 @@ class Desk:
 
     async def runs(self, federation: str = "") -> RunList:
         """Runs, newest first."""
-        return self._runs.all(federation)
+        return self._showing.all(federation)
 
     async def run(self, reference: str) -> RunInfo:
         """One run."""
-        return self._runs.show(reference)
+        return self._showing.show(reference)
 
     async def remove(self, reference: str) -> Ok:
         """Forget a run."""

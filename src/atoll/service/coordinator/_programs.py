@@ -5,7 +5,6 @@ Doesn't know where they run. What a program says is in the journal in one transa
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 
 import msgspec
@@ -16,7 +15,6 @@ from atoll.journal import (
     Committed,
     Diverged,
     Event,
-    Failed,
     Finished,
     Logged,
     Offered,
@@ -25,22 +23,22 @@ from atoll.journal import (
 )
 from atoll.service.coordinator._books import Books
 from atoll.service.coordinator._calls import CANCELLED, Call
+from atoll.service.coordinator._hearing import Hearing
 from atoll.service.coordinator._nodes import Nodes
 from atoll.service.coordinator._refusals import Refusal
 from atoll.service.coordinator._replies import Replies, capped
 from atoll.service.coordinator._run import LEASE, Change, Lease, Run
-from atoll.values import NotFound
-from atoll.wire import Attend, Attended, Bad, Events, Good, Heard, Manifest, Outcome, Say, Shelved
+from atoll.wire import Attend, Attended, Heard, Manifest, Say
 
-MAX_EVENTS, MAX_BYTES = 1000, 4 << 20  # of one answer
 _THEIRS = (Started, Offered, Committed, Diverged, Logged, Finished)
 
 
 class Programs:
-    """What programs say, and what they are told."""
+    """What programs say."""
 
-    def __init__(self, books: Books, nodes: Nodes, replies: Replies) -> None:
+    def __init__(self, books: Books, nodes: Nodes, replies: Replies, hearing: Hearing) -> None:
         self._books, self._nodes, self._replies = books, nodes, replies
+        self._hearing = hearing
         self.finished: Callable[[Run], None] = lambda run: None
 
     async def attend(self, id: str, attend: Attend) -> Attended:
@@ -71,30 +69,7 @@ class Programs:
             raise Refusal(409, "run.out-of-order", message, "send what was not answered first")
         elif say.at == run.lease.at and _tells(say):
             await self._books.durable()
-        return await self._heard(run, say)
-
-    async def events(self, id: str, after: int, wait: float) -> Events:
-        """Events after a number: what there is, or what comes within so many seconds."""
-        until = self._books.clock.monotonic() + wait
-        while True:
-            run = self._books.runs.get(id)
-            live = run is not None and run.live
-            read = self._read(id, after)
-            found = _fitting(read)
-            left = until - self._books.clock.monotonic()
-            if found or not live or run is None or left <= 0 or self._books.draining:
-                return Events(events=found, live=live or len(found) < len(read) or len(read) == MAX_EVENTS)
-            await self._follow(run, left)
-
-    async def shelf(self, id: str, keys: list[str]) -> Shelved:
-        """The manifests behind keys; those that are gone are left out."""
-        found: dict[str, Manifest] = {}
-        for key in keys:
-            try:
-                found[key] = msgspec.msgpack.decode(self._books.journal.body(id, key), type=Manifest)
-            except (NotFound, msgspec.MsgspecError):
-                continue
-        return Shelved(objects=found)
+        return await self._hearing.heard(run, say)
 
     # -- what it says ------------------------------------------------------------------------------------------
 
@@ -233,92 +208,6 @@ class Programs:
             message = f"{len(lack)} objects are not here, such as {min(lack)}"
             raise Refusal(409, "object.missing", message, "upload them, then say it again")
 
-    # -- what it hears -----------------------------------------------------------------------------------------
-
-    async def _heard(self, run: Run, say: Say) -> Heard:
-        until = self._books.clock.monotonic() + say.wait
-        while True:
-            calls = run.calls.unheard()
-            left = until - self._books.clock.monotonic()
-            stop = run.record.stopping
-            asked, run.told_stop = stop and run.told_stop != say.fence, say.fence if stop else 0
-            if calls or asked or left <= 0 or not run.live or self._books.draining:
-                return Heard(at=say.at, outcomes=self._outcomes(run, calls), stop=stop)
-            await self._listen(run, left)
-            if self._books.runs.get(run.id) is not run:
-                self._books.ready()
-                raise Refusal(
-                    503,
-                    "coordinator.reloaded",
-                    "the coordinator had to read the run again",
-                    "ask again",
-                    retry=0.1,
-                )
-            run.check(say.fence)
-
-    async def _listen(self, run: Run, seconds: float) -> None:
-        run.wake_program()  # an older request of the same program gets what there is
-        mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        run.listener = mine
-        timer = self._books.clock.call_later(seconds, lambda: _wake(mine))
-        try:
-            await mine
-        finally:
-            timer.cancel()
-            if run.listener is mine:
-                run.listener = None
-
-    def _outcomes(self, run: Run, calls: list[Call]) -> list[Outcome]:
-        found: list[Outcome] = []
-        size = 0
-        for call in calls:
-            event = call.answered
-            how: Good | Bad
-            if isinstance(event, Failed):
-                how = Bad(failure=event.failure, message=event.message, traceback=event.traceback)
-            elif event is not None:
-                how = call.good or Good(
-                    weight=event.weight, metrics=event.metrics, seconds=event.seconds, state_changed=event.state_changed,
-                    payload=msgspec.msgpack.decode(self._books.journal.body(run.id, event.payload), type=Manifest),
-                )  # fmt: skip
-                size += len(how.payload.inline)
-            else:
-                continue
-            found.append(Outcome(key=call.key, digest=call.digest, node=call.node, outcome=how))
-            if size > MAX_BYTES:
-                break
-        return found
-
-    async def _follow(self, run: Run, seconds: float) -> None:
-        mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        run.followers.add(mine)
-        timer = self._books.clock.call_later(seconds, lambda: _wake(mine))
-        try:
-            await mine
-        finally:
-            timer.cancel()
-            run.followers.discard(mine)
-
-    def _read(self, id: str, after: int) -> list[tuple[int, bytes]]:
-        try:
-            return self._books.journal.encoded(id, after, limit=MAX_EVENTS)
-        except NotFound as error:
-            raise Refusal(404, error.code, error.message, error.mend) from error
-
-
-def _fitting(events: list[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
-    size = 0
-    for count, (_, body) in enumerate(events, start=1):
-        size += len(body)
-        if size > MAX_BYTES:
-            return events[:count]
-    return events
-
 
 def _tells(say: Say) -> bool:
     return bool(say.events or say.calls or say.cancel or say.drop or say.objects)
-
-
-def _wake(waiting: asyncio.Future[None]) -> None:
-    if not waiting.done():
-        waiting.set_result(None)

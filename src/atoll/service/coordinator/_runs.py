@@ -6,12 +6,11 @@ Doesn't know what they compute.
 from __future__ import annotations
 
 import platform
-import re
 
 import msgspec
 
 from atoll._version import __version__
-from atoll.journal import RUNNING, STOPPED, Created, Finished, Summary
+from atoll.journal import RUNNING, STOPPED, Created, Finished
 from atoll.service.coordinator._books import Books
 from atoll.service.coordinator._federations import Federations
 from atoll.service.coordinator._hosts import Hosts
@@ -21,11 +20,11 @@ from atoll.service.coordinator._refusals import Refusal
 from atoll.service.coordinator._registry import RunRecord
 from atoll.service.coordinator._replies import Replies
 from atoll.service.coordinator._run import LEASE, Lease, Run
-from atoll.values import AtollError, JournalError, NotFound, new_run_id
-from atoll.wire import NewRun, Ok, RunInfo, RunList
+from atoll.service.coordinator._showing import Showing, natural
+from atoll.values import AtollError, JournalError, new_run_id
+from atoll.wire import NewRun, Ok, RunInfo
 
 STOPPING = 20.0  # seconds that a server app may take to stop
-ATTENDED = 60.0  # seconds after which a silent server app on the user's machine is missed
 ENDED_KEPT = 100  # ended runs in memory, for answers that come late
 
 
@@ -33,10 +32,16 @@ class Runs:
     """What users wish of runs."""
 
     def __init__(
-        self, books: Books, nodes: Nodes, hosts: Hosts, federations: Federations, replies: Replies
+        self,
+        books: Books,
+        nodes: Nodes,
+        hosts: Hosts,
+        federations: Federations,
+        replies: Replies,
+        showing: Showing,
     ) -> None:
         self._books, self._nodes, self._hosts, self._federations = books, nodes, hosts, federations
-        self._replies = replies
+        self._replies, self._showing = replies, showing
         self._ended: list[str] = []
 
     # -- begin -------------------------------------------------------------------------------------------------
@@ -57,7 +62,7 @@ class Runs:
     async def new(self, new: NewRun, user: str) -> RunInfo:
         """Begin a run. The same id again is the same run."""
         if new.id and new.id in self._books.records:
-            return self.info(self._summary(new.id))
+            return self._showing.info(self._showing.summary(new.id))
         self._books.ready()
         federation = self._federations.known(new.federation)
         await self._books.marks.gate()
@@ -87,7 +92,7 @@ class Runs:
         run = self._books.load(id)
         self._go_on(run)
         self._tell_skews(run)
-        return self.info(self._summary(id))
+        return self._showing.info(self._showing.summary(id))
 
     def _chosen(self, new: NewRun, nodes: list[str]) -> list[str]:
         if new.nodes:
@@ -104,7 +109,7 @@ class Runs:
                 message,
                 "start one: atoll node start --coordinator URL --name NAME",
             )
-        return sorted(here, key=_natural)
+        return sorted(here, key=natural)
 
     def _go_on(self, run: Run) -> None:
         try:
@@ -125,60 +130,11 @@ class Runs:
             if node is not None and abs(node.record.skew) > SKEW:
                 self._books.say(run, "warning", skewed("node", node.record), node=name)
 
-    # -- look --------------------------------------------------------------------------------------------------
-
-    def all(self, federation: str = "") -> RunList:
-        """Runs, newest first."""
-        infos = (self.info(s) for s in self._books.journal.runs())
-        return RunList(runs=[i for i in infos if not federation or i.federation == federation])
-
-    def show(self, reference: str) -> RunInfo:
-        """The run that a name, an id or the beginning of one means."""
-        return self.info(self._summary(reference))
-
-    def info(self, summary: Summary) -> RunInfo:
-        """A run as lists show it."""
-        run = self._books.runs.get(summary.id)
-        if run is not None and run.live:
-            summary = msgspec.structs.replace(summary, status=RUNNING)
-        federation, where = (run.federation, run.where) if run else self._settings(summary.id)
-        waiting = self._waiting(run) if run is not None and run.live else ""
-        return RunInfo(
-            summary=msgspec.structs.asdict(summary), federation=federation, where=where, waiting=waiting
-        )
-
-    def _settings(self, id: str) -> tuple[str, str]:
-        for _, event in self._books.journal.events(id):
-            if isinstance(event, Created):
-                return str(event.settings.get("federation", "")), str(event.settings.get("where", "host"))
-            break
-        return "", "host"
-
-    def _waiting(self, run: Run) -> str:
-        if self._books.stalled:
-            return self._books.stalled
-        if run.where == "host" and (why := self._hosts.waiting(run)):
-            return why
-        silent = run.said_at is None or self._books.clock.monotonic() > run.said_at + ATTENDED
-        if run.where == "here" and silent and run.listener is None:
-            return "its server app, on the user's machine, is not there"
-        away = sorted({c.node for c in run.calls.open() if not self._nodes.here(c.node)}, key=_natural)
-        if away:
-            more = f" and {len(away) - 3} more" if len(away) > 3 else ""
-            return f"nodes that are away: {', '.join(away[:3])}{more}"
-        return ""
-
-    def _summary(self, reference: str) -> Summary:
-        try:
-            return self._books.journal.find(reference)
-        except NotFound as error:
-            raise Refusal(404, error.code, error.message, error.mend) from error
-
     # -- end ---------------------------------------------------------------------------------------------------
 
     async def stop(self, reference: str) -> RunInfo:
         """Ask a run to stop; one that nobody drives has stopped at once."""
-        summary = self._summary(reference)
+        summary = self._showing.summary(reference)
         run = self._books.runs.get(summary.id)
         if run is None or not run.live:
             raise Refusal(409, "run.not-running", f"run {summary.name} is not running", "see `atoll ls`")
@@ -193,14 +149,14 @@ class Runs:
         else:
             self.end(run, STOPPED, {})
             await self._books.durable()
-        return self.info(self._summary(summary.id))
+        return self._showing.info(self._showing.summary(summary.id))
 
     async def resume(self, reference: str) -> RunInfo:
         """Let a stopped or failed run go on."""
-        summary = self._summary(reference)
+        summary = self._showing.summary(reference)
         run = self._books.runs.get(summary.id)
         if run is not None and run.live:
-            return self.info(summary)
+            return self._showing.info(summary)
         if summary.status == "finished":
             raise Refusal(
                 409, "run.finished", f"run {summary.name} is finished", "there is nothing to resume"
@@ -215,11 +171,11 @@ class Runs:
         if run is not None:
             again.followers |= run.followers
         self._go_on(again)
-        return self.info(self._summary(summary.id))
+        return self._showing.info(self._showing.summary(summary.id))
 
     async def remove(self, reference: str) -> Ok:
         """Forget a run and all that it kept."""
-        summary = self._summary(reference)
+        summary = self._showing.summary(reference)
         run = self._books.runs.get(summary.id)
         if run is not None and run.live:
             raise Refusal(409, "run.busy", f"run {summary.name} is running", f"atoll stop {summary.name}")
@@ -301,11 +257,6 @@ class Runs:
 
     def _lately(self, run: Run) -> bool:
         return run.said_at is not None and self._books.clock.monotonic() < run.said_at + STOPPING
-
-
-def _natural(name: str) -> list[tuple[int, int | str]]:
-    """node-2 comes before node-10."""
-    return [(0, int(part)) if part.isdigit() else (1, part) for part in re.split(r"(\d+)", name) if part]
 
 
 def _translated(error: AtollError) -> Refusal:
