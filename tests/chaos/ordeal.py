@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from atoll.app import read_project
-from atoll.journal import Event, Finished, decode
+from atoll.journal import Committed, Event, Finished, decode
 from atoll.store import DirectoryStore
 from atoll.values import Arrays
 from atoll.wire import Address, Client, Events, NewRun, NodeList, RunInfo, Shelved, join, pack_bundle, pull, push
@@ -189,15 +189,17 @@ class Ordeal:
         events, _live = self.events()
         return any(isinstance(e, Finished) for _, e in events)
 
-    def model(self, finished: Finished) -> Arrays:
-        """The model that the run ended with."""
-        keys = ",".join(finished.model.values())
-        shelved = self.client.call("GET", f"/v1/runs/{self.run}/shelf?keys={keys}", None, Shelved)
+    def model(self) -> Arrays:
+        """The model that the run ended with: its last committed state."""
+        state = [event.state for _, event in self.events()[0] if isinstance(event, Committed)][-1]
+        shelved = self.client.call(
+            "GET", f"/v1/runs/{self.run}/shelf?keys={','.join(state.values())}", None, Shelved
+        )
         store = DirectoryStore(self.folder / "taken")
         (manifest,) = shelved.objects.values()
         pull(self.client, "default", manifest.objects, store)
-        (model,) = join(manifest, store.open).values()
-        return model  # type: ignore[no-any-return]
+        model: Arrays = join(manifest, store.open)["model"]
+        return model
 
     def noted(self) -> Noted:
         """What the clients noted."""
