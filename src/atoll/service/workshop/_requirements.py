@@ -18,7 +18,8 @@ UV_LOCK = "uv.lock"
 LOCKS = ("requirements.lock", "requirements.txt", UV_LOCK)
 _WORKERS = ("numpy", "msgspec", "ml-dtypes", "threadpoolctl")  # of what Atoll depends on
 _NAME = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[([^\]]*)\])?")
-_LINE = re.compile(_NAME.pattern + r"\s*(?:[<>=!~][<>=!~0-9A-Za-z.*+, -]*)?(?:;.*)?")
+_CLAUSE = r"\s*[<>=!~]{1,3}\s*[0-9A-Za-z.*+!_-]+\s*"
+_LINE = re.compile(rf"{_NAME.pattern}\s*(?:{_CLAUSE}(?:,{_CLAUSE})*)?(?:;.*)?")
 _HASH = re.compile(r"\s+--hash=sha(?:256|384|512):[0-9a-f]+")
 _EXTRA = re.compile(r"""extra\s*==\s*["']([^"']+)["']""")
 
