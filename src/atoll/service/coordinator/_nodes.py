@@ -66,8 +66,8 @@ class Nodes:
     async def poll(self, poll: Poll) -> Orders:
         """What a node is to do: at once when there is something, else within `poll.wait` seconds."""
         node = self.presence.known(poll.name, poll.session)
-        self._compare(node, poll.have)
-        node.free = poll.free
+        done = self._compare(node, poll.have)
+        node.free = min(poll.free + done, max(0, node.record.slots - len(node.mine)))
         orders = await self.presence.wait(node, poll.wait, lambda: self._orders(node))
         return orders or Orders()
 
@@ -143,8 +143,12 @@ class Nodes:
 
     # -- inside ------------------------------------------------------------------------------------------------
 
-    def _compare(self, node: Node, have: dict[str, str]) -> None:
-        """What it has in hand against what it was given: an offer that did not reach it is made again."""
+    def _compare(self, node: Node, have: dict[str, str]) -> int:
+        """What it has in hand against what it was given: an offer that did not reach it is made again.
+
+        Returns how many of them are answered by now: the answer has overtaken this, and there is room for as many more.
+        """
+        done = 0
         for full, (run, call) in list(node.mine.items()):
             if call.state != OPEN:
                 del node.mine[full]
@@ -166,6 +170,9 @@ class Nodes:
                 node.mine[full] = (run_of, held)
             elif held.state == CANCELLED:
                 held.handed = True
+            else:
+                done += 1
+        return done
 
     def _is_late(self, run: Run | None, key: str, digest: str) -> bool:
         """Whether its answer is still to be recorded, as a late one; the node was told that it isn't wanted."""
