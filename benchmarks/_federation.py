@@ -66,7 +66,7 @@ class Federation:
     def context(self, home: Path) -> Mapping[str, str]:
         """The environment in which `atoll ... --on bench` means this federation."""
         env = {"ATOLL_HOME": str(home), "ATOLL_CONFIG": str(home / "contexts")}
-        command = [sys.executable, "-m", "atoll", "context", "add", "bench", "--url", self.address.url,
+        command = [sys.executable, "-m", "atoll", "context", "add", "bench", self.address.url,
                    "--token-file", str(self.folder / "coordinator" / "token")]  # fmt: skip
         if self.address.ca:
             command += ["--ca", self.address.ca]
