@@ -25,6 +25,7 @@ class Door(BaseHTTPRequestHandler):
     """Requests of daemons, given to the world."""
 
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # an answer in one piece
     world: World
     bundle: bytes
 

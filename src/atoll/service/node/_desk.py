@@ -1,4 +1,4 @@
-"""The calls that a node has in hand: which waits, which runs in whose worker, and what happens when a worker dies.
+"""The calls that a node has in hand: which waits, which runs, and what happens when a worker dies.
 
 Doesn't know the wire, or what is done with a finished call. What it does under its lock is quick.
 """
@@ -7,71 +7,29 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from atoll.service.node._alarm import Timer
+from atoll.service.node._crew import Crew
 from atoll.service.node._lane import Held, Lane
 from atoll.service.workshop import Did, Failed, Ready, Said, Told, Unfit
 from atoll.wire import Bad, Offer, RunSpec
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from atoll.service.node._site import Site
     from atoll.service.workshop import Worker
 
 DEATHS = 10  # of workers with one call in hand, before the call is given up
-
-
-class Site(Protocol):
-    """What the desk asks of the rest of the node. `fetch` and `start` take their time on another thread."""
-
-    def here(self, offer: Offer) -> bool:
-        """Whether all objects of an offer are at this node; notes that they are needed."""
-        ...
-
-    def fetch(self, held: Held) -> None:
-        """Get them, then tell `Desk.fetched` or `Desk.fail`."""
-        ...
-
-    def start(self, lane: Lane, attempt: int) -> None:
-        """Start a worker that tells `Desk.hear`, then tell `Desk.started` or `Desk.unfit`."""
-        ...
-
-    def state(self, run: str, seq: int) -> Path | None: ...
-
-    def finish(self, held: Held, outcome: Did | Bad) -> None:
-        """A call came to its end: keep and deliver its answer, from this thread if that is quick."""
-        ...
-
-    def finish_elsewhere(self, held: Held, outcome: Bad) -> None:
-        """The same, from another thread."""
-        ...
-
-    def release(self, held: Held) -> None:
-        """A call needs its objects no more."""
-        ...
-
-    def discard(self, did: Did) -> None:
-        """Nobody wants what a worker made."""
-        ...
-
-    def end(self, worker: Worker, *, kill: bool) -> None: ...
-
-    def log(self, run: str, level: str, message: str, round: int | None = None) -> None: ...
-
-    def after(self, seconds: float, do: Callable[[], None]) -> Timer: ...
 
 
 class Desk:
     """Every call in hand, and the workers."""
 
     def __init__(self, site: Site, *, slots: int, workers: int, idle: float) -> None:
-        self._site, self._slots, self._most, self._idle = site, slots, max(workers, slots), idle
+        self._site, self._slots = site, slots
         self._lock = threading.RLock()
         self._held: dict[str, Held] = {}
-        self._lanes: dict[str, Lane] = {}
-        self._running = 0
+        self._crew = Crew(site, slots=slots, workers=workers, idle=idle, evict=self._evict)
         self._closed = False
         self._empty = threading.Condition(self._lock)
 
@@ -118,9 +76,8 @@ class Desk:
         """These runs are over: their workers end, and what was not finished is forgotten."""
         with self._lock:
             for run in runs:
-                lane = self._lanes.pop(run, None)
-                if lane is not None:
-                    self._empty_lane(lane)
+                if (lane := self._crew.get(run)) is not None:
+                    self._remove(lane)
             self._advance()
 
     # -- what becomes of a call ------------------------------------------------------------------------------
@@ -136,11 +93,11 @@ class Desk:
         with self._lock:
             if held.finished:
                 return
-            lane = self._lanes.get(held.offer.run)
+            lane = self._crew.get(held.run)
             if lane is not None and held in lane.waiting:
                 lane.waiting.remove(held)
             if lane is not None and lane.running is held:
-                self._stop(lane, kill=True)
+                self._crew.stop(lane, kill=True)
             self._finish(held, Bad(failure=failure, message=message[:20_000], traceback=traceback[-20_000:]))
             self._advance()
 
@@ -155,9 +112,7 @@ class Desk:
     def started(self, lane: Lane, attempt: int, worker: Worker) -> None:
         """A run's worker has been started; it may have spoken already."""
         with self._lock:
-            if lane.awaits(attempt):
-                lane.worker, lane.starting = worker, False
-            elif lane.worker is not worker:
+            if not self._crew.adopt(lane, attempt, worker):
                 self._site.end(worker, kill=True)
 
     def unfit(self, lane: Lane, attempt: int, message: str, traceback: str = "") -> None:
@@ -165,7 +120,7 @@ class Desk:
         with self._lock:
             if lane.attempt != attempt:
                 return
-            self._stop(lane, kill=True)
+            self._crew.stop(lane, kill=True)
             for held in list(lane.waiting):
                 self.fail(held, "raised", f"this node can't load the app: {message}", traceback)
 
@@ -176,9 +131,7 @@ class Desk:
             return
         finished: Held | None = None
         with self._lock:
-            if lane.awaits(attempt):
-                lane.worker, lane.starting = worker, False
-            if lane.worker is not worker:
+            if not self._crew.adopt(lane, attempt, worker):
                 if isinstance(told, Did):
                     self._site.discard(told)
                 return
@@ -186,6 +139,7 @@ class Desk:
                 finished = self._done(lane, told)
             elif isinstance(told, Ready):
                 lane.ready, lane.births = True, 0
+                self._crew.when_idle(lane)
             elif isinstance(told, Unfit):
                 self.unfit(lane, attempt, told.message, told.traceback)
             else:
@@ -198,7 +152,7 @@ class Desk:
         """Begin nothing more."""
         with self._lock:
             self._closed = True
-            for lane in self._lanes.values():
+            for lane in self._crew:
                 for held in list(lane.waiting):
                     self._drop_waiting(held)
 
@@ -208,9 +162,8 @@ class Desk:
         with self._lock:
             while self._held and (left := ends - time.monotonic()) > 0:
                 self._empty.wait(left)
-            for lane in self._lanes.values():
-                self._empty_lane(lane)
-            self._lanes.clear()
+            for lane in self._crew:
+                self._remove(lane)
 
     # -- under the lock --------------------------------------------------------------------------------------
 
@@ -224,11 +177,8 @@ class Desk:
             known.unwanted = True  # another call stands under its key now
             if not known.finished:
                 self._drop_waiting(known)
-        lane = self._lanes.get(offer.run)
-        if lane is None:
-            lane = self._lanes[offer.run] = Lane(spec)
         held = self._held[id] = Held.of(offer)
-        lane.waiting.append(held)
+        self._crew.lane(spec).waiting.append(held)
         held.here = self._site.here(offer)
         if not held.here:
             self._site.fetch(held)
@@ -237,13 +187,7 @@ class Desk:
             held.timer = self._site.after(offer.deadline, lambda: self.fail(held, "deadline", late))
 
     def _advance(self) -> None:
-        """Begin what can begin: of several runs the one that was served longest ago."""
-        waiting = [lane for lane in self._lanes.values() if lane.waiting and lane.running is None]
-        for lane in sorted(waiting, key=lambda lane: lane.served) if len(waiting) > 1 else waiting:
-            if lane.worker is None and not lane.starting:
-                self._start(lane)
-            if lane.free and self._running < self._slots and self._can_begin(lane.waiting[0]):
-                self._give(lane)
+        self._crew.advance(self._can_begin, self._give)
 
     def _can_begin(self, held: Held) -> bool:
         """Its objects are here, and so is the verdict on the call whose state it begins from."""
@@ -251,16 +195,6 @@ class Desk:
         return held.here and not (
             after and any(h.finished and h.seq == after and h.run == held.run for h in self._held.values())
         )
-
-    def _start(self, lane: Lane) -> None:
-        workers = [each for each in self._lanes.values() if each.worker is not None or each.starting]
-        if len(workers) >= self._most:
-            idle = [each for each in workers if each.idle and each.worker is not None]
-            if not idle:
-                return  # one will be, and then this is looked at again
-            self._stop(min(idle, key=lambda lane: lane.served))
-        lane.starting, lane.attempt = True, lane.attempt + 1
-        self._site.start(lane, lane.attempt)
 
     def _give(self, lane: Lane) -> None:
         held = lane.waiting.popleft()
@@ -274,18 +208,15 @@ class Desk:
                 self._finish(held, Bad(failure="lost", message=lost))
                 return
         assert lane.worker is not None
-        lane.running, lane.served = held, time.monotonic()
-        self._running += 1
+        self._crew.begin(lane, held)
         lane.worker.give(offer, state)
 
     def _done(self, lane: Lane, told: Did | Failed) -> Held | None:
         held = lane.running
         if held is None or held.offer.key != told.key:
             return None
-        lane.running, lane.served = None, time.monotonic()
-        self._running -= 1
+        self._crew.end(lane)
         held.finish()
-        self._when_idle(lane)
         return held
 
     def _deliver(self, held: Held, told: Told | None) -> None:
@@ -312,7 +243,7 @@ class Desk:
         """A worker died: its call is given to another, ten times at most."""
         was_ready, held = lane.ready, lane.running
         how = worker.how_it_ended()
-        self._stop(lane, kill=True)
+        self._crew.stop(lane, kill=True)
         if held is not None:
             held.deaths += 1
             if held.unwanted:
@@ -333,23 +264,12 @@ class Desk:
                         each, "lost", f"{DEATHS} workers died before they were ready, the last one {how}"
                     )
 
-    def _stop(self, lane: Lane, *, kill: bool = False) -> None:
-        if lane.running is not None:
-            lane.running = None
-            self._running -= 1
-        worker = lane.leave()
-        if worker is not None:
-            self._site.end(worker, kill=kill)
-
-    def _empty_lane(self, lane: Lane) -> None:
-        lane.over = True
-        for held in [*lane.waiting, *filter(None, [lane.running])]:
+    def _remove(self, lane: Lane) -> None:
+        for held in self._crew.remove(lane):
             self._forget(held)
-        lane.waiting.clear()
-        self._stop(lane, kill=lane.running is not None or not lane.ready)
 
     def _drop_waiting(self, held: Held) -> None:
-        lane = self._lanes.get(held.offer.run)
+        lane = self._crew.get(held.run)
         if lane is not None and held in lane.waiting:
             lane.waiting.remove(held)
             self._forget(held)
@@ -361,19 +281,6 @@ class Desk:
             self._empty.notify_all()
         self._site.release(held)
 
-    def _when_idle(self, lane: Lane) -> None:
-        if lane.idle and not lane.timed:
-            lane.timed = True
-            self._site.after(self._idle, lambda: self._evict(lane))
-
     def _evict(self, lane: Lane) -> None:
         with self._lock:
-            lane.timed = False
-            left = lane.served + self._idle - time.monotonic()
-            if lane.worker is None or not lane.idle:
-                return
-            if left > 0:
-                lane.timed = True
-                self._site.after(left, lambda: self._evict(lane))
-            else:
-                self._stop(lane)
+            self._crew.look(lane)
