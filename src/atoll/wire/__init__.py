@@ -57,6 +57,7 @@ from atoll.wire._messages import (
     Verdict,
     Welcome,
 )
+from atoll.wire._numbers import metrics_of, worded
 
 __all__ = [
     "API",
@@ -116,9 +117,11 @@ __all__ = [
     "digest_of",
     "extract",
     "join",
+    "metrics_of",
     "pack_bundle",
     "pull",
     "push",
     "read_bundle",
     "split",
+    "worded",
 ]

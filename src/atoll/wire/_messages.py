@@ -5,7 +5,7 @@ Doesn't know who serves or sends them. Unknown fields are ignored, so that neigh
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 from msgspec import Meta
@@ -169,6 +169,7 @@ class Good(_Message, frozen=True, kw_only=True, tag="good"):
 
     weight: float
     metrics: dict[str, Any] = {}
+    special: dict[str, Literal["nan", "inf", "-inf"]] = {}  # those that JSON has no number for
     seconds: float = 0.0
     payload: Manifest
     state_changed: bool = False

@@ -15,7 +15,7 @@ from atoll.service.coordinator._calls import Call
 from atoll.service.coordinator._refusals import Refusal
 from atoll.service.coordinator._run import Run
 from atoll.values import NotFound
-from atoll.wire import Bad, Events, Good, Heard, Manifest, Outcome, Say, Shelved
+from atoll.wire import Bad, Events, Good, Heard, Manifest, Outcome, Say, Shelved, worded
 
 MAX_EVENTS, MAX_BYTES = 1000, 4 << 20  # of one answer
 
@@ -94,8 +94,9 @@ class Hearing:
             if isinstance(event, Failed):
                 how = Bad(failure=event.failure, message=event.message, traceback=event.traceback)
             elif event is not None:
+                metrics, special = worded(event.metrics)
                 how = call.good or Good(
-                    weight=event.weight, metrics=event.metrics, seconds=event.seconds, state_changed=event.state_changed,
+                    weight=event.weight, metrics=metrics, special=special, seconds=event.seconds, state_changed=event.state_changed,
                     payload=msgspec.msgpack.decode(self._books.journal.body(run.id, event.payload), type=Manifest),
                 )  # fmt: skip
                 size += len(how.payload.inline)

@@ -13,7 +13,7 @@ from atoll.service.coordinator._calls import CANCELLED, FAILED, LATE, OPEN, VOID
 from atoll.service.coordinator._nodes import Nodes
 from atoll.service.coordinator._refusals import Refusal
 from atoll.service.coordinator._run import Run
-from atoll.wire import Answer, Bad, Good, Lines, Manifest, Ok, Verdict
+from atoll.wire import Answer, Bad, Good, Lines, Manifest, Ok, Verdict, metrics_of
 
 AT_HAND = 64 << 10  # bytes of an answer that is kept in memory for the program
 AGAIN = 1.0  # seconds after which a deadline that could not be written is tried again
@@ -118,7 +118,7 @@ class Replies:
         key = f"reply-{answer.digest.replace(':', '-')}"
         event = Accepted(
             time=at, round=round, ordinal=call.ordinal, index=call.index, node=call.node, action=call.action,
-            weight=how.weight, metrics=how.metrics, seconds=how.seconds, payload=key, key=call.key, digest=answer.digest,
+            weight=how.weight, metrics=metrics_of(how), seconds=how.seconds, payload=key, key=call.key, digest=answer.digest,
             seq=call.seq, state_changed=how.state_changed,
         )  # fmt: skip
         return event, {key: msgspec.msgpack.encode(how.payload)}

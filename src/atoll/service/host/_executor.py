@@ -15,7 +15,7 @@ from atoll.service.host._journal import WireJournal
 from atoll.service.host._objects import Objects
 from atoll.service.host._packing import Packing
 from atoll.values import Metrics, NotFound
-from atoll.wire import Good, TaskSpec
+from atoll.wire import Good, TaskSpec, metrics_of
 from atoll.wire import Outcome as Ended
 
 WAIT = 30.0  # seconds of a long poll
@@ -92,5 +92,5 @@ class WireExecutor:
         how = ended.outcome
         if not isinstance(how, Good):
             return Broken(call, how.failure, how.message, how.traceback)
-        update = Update(weight=how.weight, metrics=Metrics(how.metrics))
+        update = Update(weight=how.weight, metrics=Metrics(metrics_of(how)))
         return Done(call, update, how.seconds, None, partial(self._objects.payload, how.payload, fresh=True))

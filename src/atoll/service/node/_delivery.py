@@ -20,7 +20,7 @@ from atoll.service.node._states import States
 from atoll.service.node._weather import Weather
 from atoll.store import Store
 from atoll.values import AtollError, DiskFull, NotFound
-from atoll.wire import Answer, Bad, Good, Verdict, digest_of
+from atoll.wire import Answer, Bad, Good, Verdict, digest_of, worded
 
 if TYPE_CHECKING:
     from atoll.service.node._wire import Coordinator
@@ -179,9 +179,11 @@ class Delivery:
 
 
 def _good(did: Did) -> Good:
+    metrics, special = worded(did.metrics)
     return Good(
         weight=did.weight,
-        metrics=did.metrics,
+        metrics=metrics,
+        special=special,
         seconds=did.seconds,
         payload=did.payload,
         state_changed=did.state is not None,
