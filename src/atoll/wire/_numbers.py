@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from atoll.wire._messages import Good
 
-_WORDS = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
+Word: TypeAlias = Literal["nan", "inf", "-inf"]
+
+_WORDS: dict[Word, float] = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
-def worded(metrics: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+def worded(metrics: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Word]]:
     """Metrics fit for JSON, and the words for those that are not: `Good(metrics=, special=)`."""
-    odd = {n: repr(v) for n, v in metrics.items() if type(v) is float and not math.isfinite(v)}
+    odd = {n: _word(v) for n, v in metrics.items() if type(v) is float and not math.isfinite(v)}
     return ({n: 0.0 if n in odd else v for n, v in metrics.items()} if odd else dict(metrics)), odd
 
 
@@ -25,3 +27,7 @@ def metrics_of(good: Good) -> dict[str, Any]:
     if not good.special:
         return good.metrics
     return {n: _WORDS[good.special[n]] if n in good.special else v for n, v in good.metrics.items()}
+
+
+def _word(value: float) -> Word:
+    return "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"
