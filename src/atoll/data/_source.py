@@ -102,7 +102,10 @@ def _parquet(path: Path) -> Mapping[str, NDArray[Any]]:
     try:
         import polars
 
-        frame = polars.read_parquet(path)
+        try:
+            frame = polars.read_parquet(path)
+        except polars.exceptions.PolarsError as error:
+            raise ValueError(str(error)) from error
         return {column: frame[column].to_numpy() for column in frame.columns}
     except ModuleNotFoundError:
         pass
