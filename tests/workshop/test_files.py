@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from pathlib import Path
 
 import pytest
 
@@ -25,7 +26,7 @@ def test_a_full_disk_is_waited_for_and_said_once(tmp_path, monkeypatch):
     monkeypatch.setattr(_files, "write_all", write)
     blobs = {"a": memoryview(b"one"), "b": memoryview(b"two")}
     files, state = Spool(tmp_path, lambda level, text: said.append(level)).keep(blobs, {"seen": 1})
-    assert {d: open(p, "rb").read() for d, p in files.items()} == blobs
+    assert {d: Path(p).read_bytes() for d, p in files.items()} == blobs
     assert unpack(map_file(tmp_path / state)[0]) == {"seen": 1}
     assert said == ["warning"]
     assert len(list(tmp_path.iterdir())) == 3
