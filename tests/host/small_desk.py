@@ -73,7 +73,8 @@ class Desk:
         with self._lock:
             body = None if body is None else msgspec.json.decode(msgspec.json.encode(body), type=type(body))
             place, query = urlsplit(path).path.rsplit("/", 1)[1], parse_qs(urlsplit(path).query)
-            found = getattr(self, f"_{place}")(body, query)
+            routes = {"attend": self._attend, "events": self._events, "shelf": self._shelf, "say": self._say}
+            found = routes[place](body, query)
             return msgspec.json.decode(msgspec.json.encode(found), type=answer)
 
     def push(self, blobs: Mapping[str, Any]) -> None:
