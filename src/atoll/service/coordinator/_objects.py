@@ -205,7 +205,10 @@ class _Body:
         return bytes(found)
 
     async def exactly(self, count: int) -> bytes:
-        found = await self.some(count)
+        try:
+            found = await self.some(count)
+        except EOFError:
+            found = b""
         if len(found) < count:
             raise Refusal(400, "request.cut-off", "the upload ends inside its list")
         return found

@@ -46,6 +46,7 @@ from atoll.wire import (
 )
 
 MIB = 1 << 20
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,14 @@ class Route:
         return re.compile("^" + re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", self.path) + "$")
 
 
+def _name(asked: Asked, which: str) -> str:
+    name = asked.path[which]
+    if not NAME.fullmatch(name):
+        mend = "use letters, digits, `_`, `.` and `-`"
+        raise Refusal(400, "request.bad-name", f"{name!r:.140} is no name of a federation or node", mend)
+    return name
+
+
 def _keys(asked: Asked) -> list[str]:
     return [key for key in asked.query.get("keys", "").split(",") if key]
 
@@ -124,10 +133,10 @@ ROUTES = (
     Route("POST", "/v1/runs/{run}/resume", RunInfo, lambda d, a: d.resume(a.path["run"])),
     Route("GET", "/v1/federations", FederationList, lambda d, a: d.federations()),
     Route("POST", "/v1/federations", Federation, lambda d, a: d.create_federation(a.body), Federation),
-    Route("GET", "/v1/federations/{name}", Federation, lambda d, a: d.federation(a.path["name"])),
-    Route("DELETE", "/v1/federations/{name}", Ok, lambda d, a: d.delete_federation(a.path["name"])),
-    Route("POST", "/v1/federations/{name}/nodes/{node}", Federation, lambda d, a: d.add_node(a.path["name"], a.path["node"])),
-    Route("DELETE", "/v1/federations/{name}/nodes/{node}", Federation, lambda d, a: d.remove_node(a.path["name"], a.path["node"])),
+    Route("GET", "/v1/federations/{name}", Federation, lambda d, a: d.federation(_name(a, "name"))),
+    Route("DELETE", "/v1/federations/{name}", Ok, lambda d, a: d.delete_federation(_name(a, "name"))),
+    Route("POST", "/v1/federations/{name}/nodes/{node}", Federation, lambda d, a: d.add_node(_name(a, "name"), _name(a, "node"))),
+    Route("DELETE", "/v1/federations/{name}/nodes/{node}", Federation, lambda d, a: d.remove_node(_name(a, "name"), _name(a, "node"))),
     Route("GET", "/v1/nodes", NodeList, lambda d, a: d.nodes()),
     Route("POST", "/v1/checks", Checked, lambda d, a: d.check(a.body), Check),
     Route("POST", "/v1/objects/lack", Lacking, lambda d, a: d.lack(a.body), Lack, limit=64 * MIB),

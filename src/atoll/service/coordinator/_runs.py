@@ -48,7 +48,13 @@ class Runs:
 
     def restore(self) -> None:
         """After a start: all runs that had not ended go on, with no command given."""
-        for summary in self._books.journal.runs():
+        summaries = self._books.journal.runs()
+        for id in self._books.records.keys() - {
+            s.id for s in summaries
+        }:  # a crash came before the run itself was there
+            del self._books.records[id]
+            self._books.registry.put("run", id, None)
+        for summary in summaries:
             record = self._books.records.get(summary.id)
             ended = summary.status not in (RUNNING, "interrupted")
             if record is None or (ended and not record.resumed):
