@@ -74,9 +74,9 @@ class Place:
 
     def app(self, template: str) -> Path:
         """An app out of a template."""
-        folder = self.folder / template
+        folder = self.folder / f"{template}-app"
         if not folder.exists():
-            self.well("new", template, "--template", template)
+            self.well("new", folder.name, "--template", template)
         return folder
 
     def logs(self) -> str:
@@ -88,6 +88,24 @@ class Place:
 def same(one: Arrays, other: Arrays) -> bool:
     """To the bit."""
     return list(one) == list(other) and all(one[n].tobytes() == other[n].tobytes() for n in one)
+
+
+def processes(folder: Path, words: str = "") -> dict[int, str]:
+    """Of all on this machine, those that are about a folder (by their command, environment or directory), by their ids."""
+    found = {}
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        try:
+            command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            told = (
+                command.encode() + (entry / "environ").read_bytes() + os.fsencode(os.readlink(entry / "cwd"))
+            )
+        except OSError:
+            continue
+        if os.fsencode(folder) in told and words in command:
+            found[int(entry.name)] = command
+    return found
 
 
 PROJECT = """

@@ -2,10 +2,9 @@
 
 import os
 import signal
-from pathlib import Path
 
 import pytest
-from federation_world import Place, same, write_app
+from federation_world import Place, processes, same, write_app
 
 SETTINGS = ["--set", "rounds=6", "--set", "pause=0.1", "--seed", "4"]
 
@@ -40,25 +39,12 @@ def test_a_killed_server_app_begins_again_by_itself(place: Place):
     place.well("up", "--nodes", "3")
     with place.start("run", "--on", "local", "--name", "real", *SETTINGS, inside=app) as process:
         until_round(process, 2)
-        for pid in programs(place.home):
+        programs = processes(place.home, "atoll.service.host.program")
+        assert programs
+        for pid in programs:
             os.kill(pid, signal.SIGKILL)
         out, err = process.communicate(timeout=60)
     assert process.returncode == 0, f"{out}\n{err}\n{place.logs()}"
     assert place.well("ls", "--on", "local", "--json").document["runs"][0]["attempts"] > 1
     place.well("run", "--nodes", "3", "--name", "simulated", *SETTINGS, inside=app)
     assert same(place.model("real", "--on", "local"), place.model("simulated"))
-
-
-def programs(home: Path) -> list[int]:
-    """The processes of server apps."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                words, environment = (entry / "cmdline").read_bytes(), (entry / "environ").read_bytes()
-            except OSError:
-                continue
-            if b"atoll.service.host.program" in words and os.fsencode(home) in environment:
-                found.append(int(entry.name))
-    assert found
-    return found

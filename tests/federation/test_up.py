@@ -1,25 +1,9 @@
 """`atoll up` and `atoll down`."""
 
-import os
 from pathlib import Path
 
 import pytest
-from federation_world import Place, write_app
-
-
-def processes(folder: Path) -> list[str]:
-    """Of all on this machine, those that name the folder in their words or environment."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit() or int(entry.name) == os.getpid():
-            continue
-        try:
-            told = (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
-        except OSError:
-            continue
-        if os.fsencode(folder) in told:
-            found.append((entry / "cmdline").read_bytes().replace(b"\0", b" ").decode())
-    return found
+from federation_world import Place, processes, write_app
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks into /proc")
@@ -31,10 +15,14 @@ def test_down_leaves_no_process_even_in_the_middle_of_a_run(place: Place):
         "node-1",
     ]
     place.well("run", "--on", "local", "--set", "pause=30", "--detach", inside=app)
-    assert processes(place.home)
+    with place.start("log", "@latest", "--follow", "--on", "local") as following:  # until the app is there
+        assert following.stdout is not None
+        assert "began" in following.stdout.readline()
+        following.kill()
+    assert any("host.program" in command for command in processes(place.home).values())
     ended = place.well("down", "--json").document["ended"]
     assert sorted(ended) == ["coordinator", "node-0", "node-1"]
-    assert processes(place.home) == []
+    assert processes(place.home) == {}
     assert "nothing was running" in place.well("down").out
 
 

@@ -12,7 +12,6 @@ from typing import Any
 from atoll.app import resolve
 from atoll.data import SIMULATED, open_source
 from atoll.runtime import Parts
-from atoll.values import ConfigError
 from atoll.wire import RunSpec
 
 
@@ -42,11 +41,7 @@ class Site:
     def _dealt(self, node: str) -> Mapping[str, Any]:
         spec = self._spec
         if not spec.data:
-            raise ConfigError(
-                "data.not-simulated",
-                "this node stands in for a simulated one, and the app has no simulated data",
-                'name a function: data = "package.module:name" under [tool.atoll.simulation]',
-            )
+            return {}  # as in a simulation
         source = resolve(spec.data, self._folder, what="[tool.atoll.simulation] data")
         nodes = spec.nodes if node in spec.nodes else [*spec.nodes, node]  # a preflight knows of no others
         return Parts(source, spec.partition, nodes, spec.seed)(node)
