@@ -22,7 +22,19 @@ from atoll.app import read_project
 from atoll.journal import Committed, Event, Finished, decode
 from atoll.store import DirectoryStore
 from atoll.values import Arrays
-from atoll.wire import Address, Client, Events, NewRun, NodeList, RunInfo, Shelved, join, pack_bundle, pull, push
+from atoll.wire import (
+    Address,
+    Client,
+    Events,
+    NewRun,
+    NodeList,
+    RunInfo,
+    Shelved,
+    join,
+    pack_bundle,
+    pull,
+    push,
+)
 
 HERE = Path(__file__).parent
 APP = HERE / "app"

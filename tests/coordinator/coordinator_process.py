@@ -34,7 +34,8 @@ class Process:
             )  # fmt: skip
         until = time.monotonic() + 30
         while not (self.home / "address").exists():
-            assert self.child.poll() is None and time.monotonic() < until, self.log.read_text()
+            assert self.child.poll() is None, self.log.read_text()
+            assert time.monotonic() < until, self.log.read_text()
             select.select([], [], [], 0.01)
         told = json.loads((self.home / "address").read_text())
         self.address = Address(told["url"], token=(self.home / "token").read_text(), ca=told["ca"])

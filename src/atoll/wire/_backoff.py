@@ -11,7 +11,7 @@ FIRST, MOST = 0.1, 5.0  # seconds
 
 
 class Backoff:
-    """Waits that grow from a tenth of a second to five; `reset` after a success."""
+    """Waits that grow from a tenth of a second to five."""
 
     def __init__(self, chance: random.Random | None = None) -> None:
         self._chance = chance or random.Random()
@@ -21,7 +21,3 @@ class Backoff:
         """Seconds to wait now; `at_least` is what the other side asked for."""
         bound, self._bound = self._bound, min(MOST, 2 * self._bound)
         return max(at_least, self._chance.uniform(bound / 4, bound))
-
-    def reset(self) -> None:
-        """Begin with short waits again."""
-        self._bound = FIRST
