@@ -50,10 +50,7 @@ def main() -> None:
 
 def _both(folder: Path, size: int, clients: int) -> tuple[float, float]:
     """Seconds of a round's way with and without hashing and writing: the model up once, then down and up for each."""
-    home = folder / "federation" / "coordinator" / "tls"
-    certificate, key = (
-        sorted(home.glob("server*.pem")) if len(list(home.glob("server*.pem"))) == 2 else _made(folder)
-    )
+    certificate, key = _made(folder)
     (folder / "ceiling").mkdir(exist_ok=True)
     found = [
         sum(
