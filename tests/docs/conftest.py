@@ -38,7 +38,6 @@ class Python(CodeBlockParser):
 
     def evaluate(self, example: Example) -> None:
         if not _is_file(example):
-            _folder(example)
             PythonEvaluator()(example)
 
 
