@@ -46,6 +46,7 @@ class Faraway:
         self.place = place
         self.client = Client(place.address(), agent="atoll", patience=PATIENCE)
         self._objects = objects
+        self._fetched: set[str] = set()
         self._folder: tempfile.TemporaryDirectory[str] | None = None
 
     # -- reading -------------------------------------------------------------------------------------------
@@ -111,6 +112,7 @@ class Faraway:
         if manifest is None:
             raise NotFound("object.unknown", f"run `{run}` keeps no object `{key}`")
         pull(self.client, self.place.federation, manifest.objects, store)
+        self._fetched |= manifest.objects.keys()
         payload = join(manifest, store.open)
         found = next((v for v in payload.values() if isinstance(v, Arrays)), None)
         if found is None:
@@ -121,6 +123,15 @@ class Faraway:
         """What lies under a run's keys: of which arrays it is made, and in which objects their bytes are."""
         path = f"/v1/runs/{run}/shelf?keys={','.join(keys)}"
         return self.client.call("GET", path, None, Shelved).objects
+
+    def forget(self) -> None:
+        """Remove what was fetched: it is no longer read. What was cut off stays, and goes on there next time."""
+        from atoll.store import DirectoryStore
+
+        store = DirectoryStore(self._store_folder())
+        for digest in self._fetched:
+            store.remove(digest)
+        self._fetched.clear()
 
     def close(self) -> None:
         """Let go."""

@@ -122,7 +122,8 @@ class Output:
     def failed(self, reason: Mapping[str, str], **about: Any) -> None:
         """Say why a run failed elsewhere, as its journal tells it: as `error` does for one that failed here."""
         trace, message, mend = (reason.get(key, "") for key in ("traceback", "message", "mend"))
-        if trace:
+        ours = "\natoll." in trace  # an error of Atoll's own: its words say it all
+        if trace and not ours:
             self.note(trace.rstrip())
         if reason.get("code") != "app.raised" or not trace:
             self.note(self.paint("error: ", "red", "bold", stream=sys.stderr) + message)

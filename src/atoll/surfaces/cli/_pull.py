@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from atoll.journal import History
+from atoll.journal import History, SqliteJournal
 from atoll.surfaces.cli._output import Output
 from atoll.surfaces.cli._runs import open_runs
 from atoll.surfaces.cli._words import count, size
@@ -26,7 +26,10 @@ def pull(values: Namespace, out: Output) -> int:
     journal = open_runs(values)
     try:
         history = History.of(journal, journal.find(values.run).id, models=not values.metrics)
-        return (_metrics if values.metrics else _model)(history, values, out)
+        code = (_metrics if values.metrics else _model)(history, values, out)
+        if not isinstance(journal, SqliteJournal):
+            journal.forget()
+        return code
     finally:
         journal.close()
 
