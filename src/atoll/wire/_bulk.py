@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping
+from http.client import HTTPResponse
 from pathlib import Path
 from typing import TypeAlias
 
 import msgspec
 
-from atoll.store import Store
+from atoll.store import Part, Store
 from atoll.values import ObjectDamaged, StoreError
 from atoll.wire._client import Client
 from atoll.wire._messages import Fetch, Lack, Lacking, Stored
@@ -20,6 +21,7 @@ from atoll.wire._messages import Fetch, Lack, Lacking, Stored
 Blob: TypeAlias = bytes | bytearray | memoryview | Path
 
 PIECE = 1 << 20  # bytes read or written at once
+WINDOW = 32 << 20  # bytes fetched by one request
 AT_ONCE = 10_000  # objects asked about in one request
 TRIES = 2  # of an object that comes damaged
 
@@ -98,20 +100,42 @@ def _pull_once(client: Client, federation: str, objects: Mapping[str, int], stor
     """Fetch them in one request; returns those that came damaged."""
     with contextlib.ExitStack() as stack:
         parts = [stack.enter_context(store.receive(digest, size)) for digest, size in objects.items()]
-        pieces = [(p.digest, p.held, p.size - p.held) for p in parts]
-        fetch = msgspec.json.encode(Fetch(federation=federation, pieces=pieces))
-        with client.answering("POST", "/v1/objects/fetch", fetch, wait=60) as response:
-            buffer = memoryview(bytearray(PIECE))
-            for part, (_, _, left) in zip(parts, pieces, strict=True):
-                while left:
-                    count = response.readinto(buffer[: min(PIECE, left)])
-                    if not count:
-                        raise ConnectionError(f"the answer ended {left:,} bytes early")
-                    part.write(buffer[:count])
-                    left -= count
-            if response.read(1):
-                raise StoreError("object.too-long", "more bytes came than were asked for", "fetch again")
+        buffer = memoryview(bytearray(PIECE))
+        for window in _windows(parts):
+            pieces = [(part.digest, offset, length) for part, offset, length in window]
+            fetch = msgspec.json.encode(Fetch(federation=federation, pieces=pieces))
+            with client.answering("POST", "/v1/objects/fetch", fetch, wait=60) as response:
+                for part, _, length in window:
+                    _take(response, part, length, buffer)
+                if response.read(1):
+                    raise StoreError("object.too-long", "more bytes came than were asked for", "fetch again")
         return store.settle(parts)
+
+
+def _windows(parts: Iterable[Part]) -> Iterator[list[tuple[Part, int, int]]]:
+    """What is lacking of all of them (part, offset, length), in portions that a server can hold in memory."""
+    window: list[tuple[Part, int, int]] = []
+    room = WINDOW
+    for part in parts:
+        at = part.held
+        while at < part.size:
+            length = min(room, part.size - at)
+            window.append((part, at, length))
+            at, room = at + length, room - length
+            if not room:
+                yield window
+                window, room = [], WINDOW
+    if window:
+        yield window
+
+
+def _take(response: HTTPResponse, part: Part, left: int, buffer: memoryview) -> None:
+    while left:
+        count = response.readinto(buffer[: min(PIECE, left)])
+        if not count:
+            raise ConnectionError(f"the answer ended {left:,} bytes early")
+        part.write(buffer[:count])
+        left -= count
 
 
 def _size(blob: Blob) -> int:

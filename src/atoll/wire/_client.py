@@ -7,22 +7,28 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import socket
+import random
+import ssl
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+import weakref
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import msgspec
 
 from atoll.values import AtollError
 from atoll.wire._backoff import Backoff
-from atoll.wire._connection import Address, proxy_headers, route
+from atoll.wire._connection import Body, Connection, ProxyRefused
 from atoll.wire._messages import Problem
+from atoll.wire._route import Address, proxy_headers, route
 
 T = TypeVar("T")
 MARGIN = 15.0  # seconds that an answer may take beyond what was asked for
+LARGEST = 256 << 20  # bytes of an answer that is read at once
+_PROBLEM = 1 << 16  # bytes of a refusal
 _PASSING = {429, 502, 503, 504}  # tried again
+_LONGEST = 60.0  # seconds that a coordinator may put us off
 _encode = msgspec.json.Encoder().encode
 _FAULTS = (OSError, http.client.HTTPException)
 
@@ -33,7 +39,6 @@ class Refused(AtollError):
     def __init__(self, code: str, message: str, mend: str = "", *, status: int = 400) -> None:
         super().__init__(code, message, mend)
         self.status = status
-        self.exit_code = {400: 2, 404: 3}.get(status, 1)
         self.retry_after = 0.0  # seconds
 
 
@@ -45,21 +50,29 @@ class Client:
     """Requests to one coordinator, from any thread.
 
     `patience`: seconds for which a request that nobody answers, or that is put off, is tried again: None for ever,
-    0 once. Raises `Refused`, and `Unreachable` (`wire.unreachable`; `wire.closed` after `close`).
+    0 once. Raises `Refused`, and `Unreachable` (`wire.unreachable`, `wire.untrusted`; `wire.closed` after `close`).
     """
 
-    def __init__(self, address: Address, *, agent: str, patience: float | None = None) -> None:
-        self.address, self._patience = address, patience
+    def __init__(
+        self,
+        address: Address,
+        *,
+        agent: str,
+        patience: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        chance: random.Random | None = None,
+    ) -> None:
+        self.address, self._patience, self._clock, self._chance = address, patience, clock, chance
         self._route = route(address)
         self._headers = {"User-Agent": agent, "Accept": "application/json"}
         if address.token:
             self._headers["Authorization"] = f"Bearer {address.token}"
-        if self._route.proxy and self._route.secure is None:
+        if self._route.secure is None:
             self._headers |= proxy_headers(self._route.proxy)
         self.closing = threading.Event()
         self._local = threading.local()
         self._lock = threading.Lock()
-        self._open: dict[int, http.client.HTTPConnection] = {}
+        self._open: weakref.WeakSet[Connection] = weakref.WeakSet()  # a thread that ends takes its own with it
         self._decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
 
     def call(
@@ -67,13 +80,13 @@ class Client:
     ) -> T:
         """Send a message and return the answer; `wait` is how long the other side may hold it back."""
         content = _encode(body) if body is not None else None
+        decoder = self._decoders.get(answer)
+        if decoder is None:
+            decoder = self._decoders[answer] = msgspec.json.Decoder(answer)
 
         def once() -> T:
             with self.answering(method, path, content, wait=wait) as response:
-                decoder = self._decoders.get(answer)
-                if decoder is None:
-                    decoder = self._decoders[answer] = msgspec.json.Decoder(answer)
-                found: T = decoder.decode(response.read())
+                found: T = decoder.decode(_whole(response))
                 return found
 
         return self.patiently(once)
@@ -83,149 +96,133 @@ class Client:
 
         def once() -> bytes:
             with self.answering("GET", path, None) as response:
-                return response.read()
+                return _whole(response)
 
         return self.patiently(once)
 
     @contextlib.contextmanager
     def answering(
-        self,
-        method: str,
-        path: str,
-        body: bytes | Iterable[bytes | memoryview] | None,
-        *,
-        length: int | None = None,
-        wait: float = 0,
+        self, method: str, path: str, body: Body, *, length: int | None = None, wait: float = 0
     ) -> Iterator[http.client.HTTPResponse]:
-        """One try: the response to a request, to be read inside. What goes wrong on the way is an `OSError`."""
-        if self.closing.is_set():
-            raise _closed()
-        headers = dict(self._headers)
-        if body is not None:
-            headers["Content-Type"] = (
-                "application/json" if isinstance(body, bytes) else "application/octet-stream"
-            )
-        if length is not None:
-            headers["Content-Length"] = str(length)
+        """One try: the response to a request, to be read inside. What goes wrong on the way is an `OSError`, or one of
+        `http.client`'s."""
         whole = False
         try:
-            response = self._send(method, path, body, headers, wait)
-            if response.status >= 400:
-                raise _refusal(response.status, response.read(1 << 20), response.headers.get("Retry-After"))
+            response = self._ask(method, path, body, self._headers_of(body, length), wait + MARGIN)
+            if response.status >= 300:
+                error = _refusal(
+                    response.status, response.read(_PROBLEM), response.headers.get("Retry-After")
+                )
+                whole = response.isclosed() and not response.will_close
+                raise error
             yield response
             whole = response.isclosed()  # read to its end: the connection serves again
-        except Refused:
-            whole = True
-            raise
         finally:
             if not whole:
                 self._drop()
 
-    def patiently(self, attempt: Callable[[], T]) -> T:
-        """Try until it is done, refused, or patience is over."""
-        began, backoff = time.monotonic(), Backoff()
+    def patiently(self, attempt: Callable[[], T], *, moved: Callable[[], int] = lambda: 0) -> T:
+        """Try until it is done, refused, or patience is over, which begins anew whenever `moved` has changed."""
+        began, backoff, before = self._clock(), Backoff(self._chance), moved()
         while True:
-            pause = 0.0
             try:
                 return attempt()
-            except Refused as error:
-                if error.status not in _PASSING or self._over(began):
-                    raise
-                pause = min(error.retry_after, 5.0)
-            except _FAULTS as error:
+            except (Refused, msgspec.MsgspecError, *_FAULTS) as error:
                 if self.closing.is_set():
                     raise _closed() from error
-                if self._over(began):
-                    mend = "see whether the coordinator runs there: atoll coordinator start"
-                    why = str(error) or type(error).__name__
-                    message = f"no answer from {self.address.url}: {why}"
-                    raise Unreachable("wire.unreachable", message, mend) from error
-            except msgspec.MsgspecError as error:
-                mend = "see what answers there, and which version of atoll it is"
-                raise Refused(
-                    "wire.bad-answer", f"{self.address.url} answered something else: {error}", mend
-                ) from error
-            if self.closing.wait(backoff.next(pause)):
+                if (now := moved()) != before:
+                    began, backoff, before = self._clock(), Backoff(self._chance), now
+                pause = backoff.next(self._put_off(error, began))
+            if self.closing.wait(pause):
                 raise _closed()
 
     def close(self) -> None:
         """End every request that is under way, on whatever thread."""
         self.closing.set()
         with self._lock:
-            for connection in self._open.values():
-                if connection.sock is not None:
-                    with contextlib.suppress(OSError):
-                        connection.sock.shutdown(socket.SHUT_RDWR)
+            connections = list(self._open)
+        for connection in connections:
+            connection.interrupt()
 
-    def _send(
-        self, method: str, path: str, body: Any, headers: dict[str, str], wait: float
+    # -- inside --------------------------------------------------------------------------------------------
+
+    def _put_off(self, error: Exception, began: float) -> float:
+        """Seconds to wait at least after such an error; raises it when it won't pass, or has lasted too long."""
+        over = self._patience is not None and self._clock() - began >= self._patience
+        url = self.address.url
+        if isinstance(error, Refused):
+            if error.status not in _PASSING or over:
+                raise error
+            return min(error.retry_after, _LONGEST)
+        if isinstance(error, msgspec.MsgspecError):
+            mend = "see what answers there, and which version of atoll it is"
+            raise Refused("wire.bad-answer", f"{url} answered something else: {error}", mend) from error
+        if self._patience is not None and isinstance(error, ssl.SSLCertVerificationError):
+            mend = "name the file that holds the coordinator's certificate: --ca FILE"
+            message = f"the certificate of {url} is not to be trusted: {error.verify_message}"
+            raise Unreachable("wire.untrusted", message, mend) from error
+        if over or (self._patience is not None and isinstance(error, ProxyRefused)):
+            mend = "see whether the coordinator runs there: atoll coordinator start"
+            message = f"no answer from {url}: {str(error) or type(error).__name__}"
+            raise Unreachable("wire.unreachable", message, mend) from error
+        return 0.0
+
+    def _headers_of(self, body: Body, length: int | None) -> dict[str, str]:
+        headers = dict(self._headers)
+        if isinstance(body, bytes):
+            headers |= {"Content-Type": "application/json", "Content-Length": str(len(body))}
+        elif body is not None:
+            headers |= {"Content-Type": "application/octet-stream", "Content-Length": str(length)}
+        elif length is not None:
+            headers["Content-Length"] = str(length)
+        return headers
+
+    def _ask(
+        self, method: str, path: str, body: Body, headers: dict[str, str], wait: float
     ) -> http.client.HTTPResponse:
-        fresh = getattr(self._local, "connection", None) is None
-        try:
-            return self._exchange(method, path, body, headers, wait)
-        except (ConnectionError, http.client.RemoteDisconnected, http.client.BadStatusLine):
-            self._drop()
-            if fresh or not (body is None or isinstance(body, bytes)) or self.closing.is_set():
-                raise
-        return self._exchange(
-            method, path, body, headers, wait
-        )  # the old connection was closed while nobody used it
+        connection: Connection | None = getattr(self._local, "connection", None)
+        if connection is not None:
+            try:
+                return connection.ask(method, path, headers, body, wait)
+            except (ConnectionError, http.client.BadStatusLine):
+                self._drop()
+                if not (body is None or isinstance(body, bytes)) or self.closing.is_set():
+                    raise
+                # else the other side had closed it while nobody used it
+        return self._connection().ask(method, path, headers, body, wait)
 
-    def _exchange(
-        self, method: str, path: str, body: Any, headers: dict[str, str], wait: float
-    ) -> http.client.HTTPResponse:
-        connection = self._connection()
-        connection.timeout = wait + MARGIN
-        if connection.sock is not None:
-            connection.sock.settimeout(wait + MARGIN)
-        if body is None or isinstance(body, bytes):
-            connection.request(method, self._route.prefix + path, body, headers)
-            return connection.getresponse()
-        connection.putrequest(method, self._route.prefix + path, skip_accept_encoding=True)
-        for name, value in headers.items():
-            connection.putheader(name, value)
-        connection.endheaders()
-        try:
-            for piece in body:
-                connection.send(piece)
-        except ConnectionError:  # it may have been refused before it was all there
-            with contextlib.suppress(*_FAULTS):
-                response = connection.getresponse()
-                if response.status >= 400:
-                    return response
-            raise
-        return connection.getresponse()
-
-    def _connection(self) -> http.client.HTTPConnection:
-        connection: http.client.HTTPConnection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = self._local.connection = self._route.connect()
-            with self._lock:
-                self._open[id(connection)] = connection
+    def _connection(self) -> Connection:
+        connection = self._local.connection = Connection(self._route)
+        with self._lock:
+            self._open.add(connection)
+        if self.closing.is_set():
+            raise _closed()
         return connection
 
     def _drop(self) -> None:
-        connection = getattr(self._local, "connection", None)
+        connection: Connection | None = getattr(self._local, "connection", None)
         if connection is not None:
             self._local.connection = None
-            with self._lock:
-                self._open.pop(id(connection), None)
             with contextlib.suppress(OSError):
                 connection.close()
 
-    def _over(self, began: float) -> bool:
-        return self._patience is not None and time.monotonic() - began >= self._patience
+
+def _whole(response: http.client.HTTPResponse) -> bytes:
+    body = response.read(LARGEST + 1) if response.length is None or response.length > LARGEST else response.read()
+    if len(body) > LARGEST:
+        raise Refused("wire.bad-answer", f"an answer of more than {LARGEST:,} bytes", "see what answers there")
+    return body
 
 
 def _refusal(status: int, content: bytes, retry_after: str | None) -> Refused:
     try:
         problem = msgspec.json.decode(content, type=Problem)
     except msgspec.MsgspecError:
-        problem = Problem(
-            code="wire.refused", message=f"the answer was {status}: {content[:200].decode(errors='replace')}"
-        )
+        told = content[:200].decode(errors="replace")
+        mend = "see what answers there: it may be a proxy"
+        problem = Problem(code="wire.refused", message=f"the answer was {status}: {told}", mend=mend)
     refused = Refused(problem.code, problem.message, problem.mend, status=status)
-    refused.retry_after = float(retry_after) if retry_after and retry_after.isdigit() else 0.0
+    refused.retry_after = float(retry_after) if retry_after and retry_after.isdecimal() else 0.0
     return refused
 
 

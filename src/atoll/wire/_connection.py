@@ -1,106 +1,158 @@
-"""One connection to a coordinator, direct or through a proxy, plain or over TLS.
+"""One connection to a coordinator: requests with bodies of any length, and an end from another thread at any moment.
 
 Doesn't know what is asked.
 """
 
 from __future__ import annotations
 
-import base64
+import contextlib
 import http.client
+import io
 import socket
 import ssl
-import urllib.request
-from dataclasses import dataclass
-from urllib.parse import SplitResult, unquote, urlsplit
+from collections.abc import Iterable
+from typing import NamedTuple, TypeAlias
 
-import msgspec
+from atoll.wire._route import Route, proxy_headers
 
-from atoll.values import ConfigError
-
-CONNECTING = 10.0  # seconds
-
-
-class Address(msgspec.Struct, frozen=True):
-    """Where a coordinator is: its URL, the token it knows us by, and a PEM file of the authorities to trust."""
-
-    url: str
-    token: str = ""
-    ca: str = ""
+CONNECTING = 10.0  # seconds for each address of a name, and for TLS
+STALLED = 30.0  # seconds in which nothing moves
+PIECE = 1 << 20  # bytes read or written at once
+_ANSWERED = 2.0  # seconds for what a server may have said before it hung up
 
 
-@dataclass(frozen=True)
-class Route:
-    """How requests go there; `prefix` stands before each path (a plain proxy wants whole URLs)."""
+class Stretch(NamedTuple):
+    """Bytes of a file."""
 
-    secure: ssl.SSLContext | None
-    host: str
-    port: int
-    prefix: str
-    path: str
-    proxy: SplitResult | None
-
-    def connect(self) -> http.client.HTTPConnection:
-        """A connection that is not open yet."""
-        at = self.proxy or None
-        host, port = (at.hostname or "", at.port or 80) if at else (self.host, self.port)
-        if self.secure is None:
-            return _Plain(host, port, timeout=CONNECTING)
-        connection = _Secure(host, port, timeout=CONNECTING, context=self.secure)
-        if at:
-            connection.set_tunnel(self.host, self.port, headers=proxy_headers(at))
-        return connection
+    file: io.FileIO
+    begin: int
+    count: int
 
 
-class _Plain(http.client.HTTPConnection):
+Body: TypeAlias = bytes | Iterable[bytes | memoryview | Stretch] | None
+
+
+class ProxyRefused(OSError):
+    """A proxy would not let us through."""
+
+
+class Connection(http.client.HTTPConnection):
+    """Opens itself with the first request. One thread uses it; `interrupt` may be called by any."""
+
+    def __init__(self, route: Route) -> None:
+        super().__init__(route.host, route.port)
+        self.default_port = 443 if route.secure else 80
+        self._route, self._ended = route, False
+
+    def __del__(self) -> None:
+        self.close()  # its thread has ended
+
     def connect(self) -> None:
-        super().connect()
-        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        """Dial, through the proxy and TLS."""
+        self._dial()
+        if self._route.secure is not None:
+            if self._route.proxy is not None:
+                self._tunnel_to(self._route.netloc)
+            self.sock = secure = self._route.secure.wrap_socket(
+                self.sock, server_hostname=self._route.host, do_handshake_on_connect=False
+            )
+            secure.do_handshake()
+
+    def ask(
+        self, method: str, path: str, headers: dict[str, str], body: Body, wait: float
+    ) -> http.client.HTTPResponse:
+        """One request; the head of its answer may take `wait` seconds, everything else moves or fails."""
+        if self.sock is None:
+            self.connect()
+        self.sock.settimeout(STALLED)
+        self.putrequest(method, self._route.prefix + path, skip_accept_encoding=True)
+        for name, value in headers.items():
+            self.putheader(name, value)
+        if body is None or isinstance(body, bytes):
+            self.endheaders(body)
+        else:
+            self.endheaders()
+            try:
+                for piece in body:
+                    self._send(piece)
+            except OSError:  # it may have been refused before it was all there
+                return self._refused_early()
+        self.sock.settimeout(wait)
+        response = self.getresponse()
+        if self.sock is not None:
+            self.sock.settimeout(STALLED)
+        return response
+
+    def interrupt(self) -> None:
+        """End what is under way, for good."""
+        self._ended = True
+        if self.sock is not None:
+            with contextlib.suppress(OSError):
+                # not SSLSocket.shutdown: a thread that writes just then would go on in plain text
+                socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
+
+    # -- inside --------------------------------------------------------------------------------------------
+
+    def _dial(self) -> None:
+        failed: OSError | None = None
+        host, port = self._route.dialled
+        for family, kind, protocol, _, where in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+            self.sock = socket.socket(family, kind, protocol)
+            self.sock.settimeout(CONNECTING)
+            try:
+                if not self._ended:
+                    self.sock.connect(where)
+                    self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                if self._ended:
+                    raise ConnectionAbortedError("interrupted")
+                return
+            except OSError as error:
+                failed = error
+                self.close()
+        raise failed or OSError(f"{host} has no address")
+
+    def _tunnel_to(self, netloc: str) -> None:
+        lines = [f"CONNECT {netloc} HTTP/1.1", f"Host: {netloc}"]
+        lines += [f"{name}: {value}" for name, value in proxy_headers(self._route.proxy).items()]
+        self.sock.sendall("\r\n".join([*lines, "", ""]).encode("latin-1"))
+        response = http.client.HTTPResponse(self.sock, method="CONNECT")
+        try:
+            response.begin()
+            if response.status >= 500:
+                raise ConnectionError(f"the proxy answered {response.status} {response.reason}")
+            if response.status != 200:
+                raise ProxyRefused(f"the proxy answered {response.status} {response.reason}")
+        finally:
+            response.close()
+
+    def _send(self, piece: bytes | memoryview | Stretch) -> None:
+        if not isinstance(piece, Stretch):
+            self.sock.sendall(piece)
+        elif isinstance(self.sock, ssl.SSLSocket):  # its sendfile takes 8 KiB at a time
+            self._send_read(piece)
+        elif self.sock.sendfile(piece.file, piece.begin, piece.count) < piece.count:
+            raise _shrunk(piece)
+
+    def _send_read(self, piece: Stretch) -> None:
+        buffer, left = memoryview(bytearray(min(PIECE, piece.count))), piece.count
+        piece.file.seek(piece.begin)
+        while left:
+            count = piece.file.readinto(buffer[: min(PIECE, left)])
+            if not count:
+                raise _shrunk(piece)
+            self.sock.sendall(buffer[:count])
+            left -= count
+
+    def _refused_early(self) -> http.client.HTTPResponse:
+        """The answer that came before the body was all sent; else raises what is being handled."""
+        self.sock.settimeout(_ANSWERED)
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            response = self.getresponse()
+            if response.status >= 400:
+                response.will_close = True
+                return response
+        raise
 
 
-class _Secure(http.client.HTTPSConnection):
-    def connect(self) -> None:
-        super().connect()
-        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-
-def route(address: Address) -> Route:
-    """Read an address, and the environment's proxies. Raises `ConfigError` (`wire.bad-address`, `wire.bad-ca`)."""
-    try:
-        url = urlsplit(address.url)
-        port = url.port or (443 if url.scheme == "https" else 80)
-    except ValueError:
-        url, port = urlsplit(""), 0
-    if url.scheme not in ("http", "https") or not url.hostname:
-        mend = "write https://host:port"
-        raise ConfigError("wire.bad-address", f"{address.url!r:.200} is no address of a coordinator", mend)
-    secure = trusting(address.ca) if url.scheme == "https" else None
-    proxy = _proxy(url.scheme, url.hostname, port)
-    path = url.path.rstrip("/")
-    prefix = f"http://{url.hostname}:{port}{path}" if proxy and secure is None else path
-    return Route(secure, url.hostname, port, prefix, path, proxy)
-
-
-def trusting(ca: str) -> ssl.SSLContext:
-    """TLS that trusts the system's authorities, or those of one PEM file alone."""
-    try:
-        context = ssl.create_default_context(cafile=ca or None)
-    except (OSError, ssl.SSLError) as error:
-        mend = "name a PEM file that holds the coordinator's certificate"
-        raise ConfigError("wire.bad-ca", f"the certificate {ca} can't be used: {error}", mend) from error
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
-
-
-def proxy_headers(proxy: SplitResult) -> dict[str, str]:
-    """What a proxy wants to know of us."""
-    if not proxy.username:
-        return {}
-    pair = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}".encode()
-    return {"Proxy-Authorization": f"Basic {base64.b64encode(pair).decode()}"}
-
-
-def _proxy(scheme: str, host: str, port: int) -> SplitResult | None:
-    found = urllib.request.getproxies().get(scheme)
-    if not found or urllib.request.proxy_bypass(f"{host}:{port}"):
-        return None
-    return urlsplit(found if "//" in found else f"http://{found}")
+def _shrunk(piece: Stretch) -> ConnectionError:
+    return ConnectionError(f"{piece.file.name!r} became shorter while it was sent")
