@@ -40,6 +40,7 @@ from atoll.journal import (
 from atoll.values import Arrays, Metrics, NotFound, Scalar, as_text, derive_seed, pack, unpack
 
 ELSEWHERE = "elsewhere"
+MAPPED = 32 << 20  # bytes of a committed state that is read back from files rather than held
 
 
 @dataclass(slots=True)
@@ -203,15 +204,22 @@ class Record:
         changed, self._changed = {n: self.states[n] for n in sorted(self._changed)}, set()
         at = time.time()
 
+        placed: dict[str, str] = {}
+
         def build(shelf: Shelf) -> Event:
             keys = {n: shelf.put("model", a) for n, a in state.items()}
+            placed.update(keys)
             nodes = {n: shelf.put("state", pack(s)) for n, s in changed.items()}
             return Committed(time=at, round=round, total=total, state=keys, metrics=dict(metrics), score=score,
                              replies=rows, node_states=nodes, seconds=seconds)  # fmt: skip
 
-        self._append(self._building(build), sum(a.nbytes for a in state.values()))
+        nbytes = sum(a.nbytes for a in state.values())
+        self._append(self._building(build), nbytes)
+        if self._elsewhere and nbytes >= MAPPED:
+            self.journal.flush()
+            self._state = None  # read from files from now on: memory is for the accumulator
         self.committed.append(
-            Committed(time=at, round=round, total=total, state={}, metrics=dict(metrics), score=score)
+            Committed(time=at, round=round, total=total, state=placed, metrics=dict(metrics), score=score)
         )
         if round > 0:
             self.watch.committed(round, total, metrics, seconds)

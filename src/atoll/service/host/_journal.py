@@ -53,8 +53,11 @@ class WireJournal:
                 yield after, decoded(body)
 
     def arrays(self, run: str, key: str) -> Arrays:
-        payload = self._objects.payload(self.manifest(key))
+        manifest = self.manifest(key)
+        payload = self._objects.payload(manifest)
         found = payload.get(MODEL)
+        if isinstance(found, Arrays) and len(payload) == 1:
+            self._packing.adopt(payload, manifest)
         return found if isinstance(found, Arrays) and not key.startswith(_REPLY) else pack(payload)
 
     def manifest(self, key: str) -> Manifest:

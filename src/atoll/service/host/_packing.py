@@ -55,6 +55,11 @@ class Packing:
         self._send(pack)
         return pack.manifest
 
+    def adopt(self, payload: Payload, manifest: Manifest) -> None:
+        """A payload that came back from where it was kept: it stands for the one that was packed, which is let go."""
+        self._packs = {k: p for k, p in self._packs.items() if p.manifest != manifest}
+        self._packs[_identity(payload)] = _Pack(payload, manifest, {})
+
     def send_again(self) -> None:
         """What the current round packed is with the coordinator, whatever became of it there."""
         for pack in [*self._packs.values(), *(asked.pack for asked in self._tasks.values())]:
@@ -80,7 +85,7 @@ class Packing:
     def _pack(self, payload: Payload) -> _Pack:
         if not all(isinstance(v, Arrays) for v in payload.values()):
             return _Pack(payload, *split(payload))
-        identity = tuple((name, id(arrays)) for name, arrays in payload.items())
+        identity = _identity(payload)
         known = self._packs.get(identity)
         if known is None:
             known = self._packs[identity] = _Pack(payload, *split(payload))
@@ -90,3 +95,7 @@ class Packing:
         if pack.blobs:
             self.push(pack.blobs)
             pack.blobs = {}
+
+
+def _identity(payload: Payload) -> tuple[tuple[str, int], ...]:
+    return tuple((name, id(arrays)) for name, arrays in payload.items())
