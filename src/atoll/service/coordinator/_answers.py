@@ -6,6 +6,8 @@ Doesn't know what was asked.
 from __future__ import annotations
 
 import logging
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -23,7 +25,7 @@ def refusal(error: Exception) -> Refusal:
     """What an error is for whoever asked."""
     if isinstance(error, Refusal):
         return error
-    if isinstance(error, msgspec.MsgspecError | RecursionError):
+    if isinstance(error, msgspec.MsgspecError | RecursionError | UnicodeError):
         return Refusal(400, "request.malformed", f"the request can't be read: {error}", "see /openapi.json")
     if isinstance(error, DiskFull | JournalError):
         return Refusal(503, error.code, error.message, error.mend, retry=1)
@@ -39,9 +41,35 @@ def refusal(error: Exception) -> Refusal:
     )
 
 
-def refuse(protocol: Any, error: Exception) -> None:
-    """Answer with a problem."""
+def refuse(protocol: Any, error: Exception, headers: Sequence[tuple[str, str]] = ()) -> int:
+    """Answer with a problem; returns the status."""
     found = refusal(error)
-    headers = [*JSON, ("retry-after", f"{found.retry:g}")] if found.retry else JSON
+    headers = [*JSON, *headers]
+    if found.retry:
+        headers.append(("retry-after", str(math.ceil(found.retry))))
+    if found.status == 401:
+        headers.append(("www-authenticate", "Bearer"))
     problem = Problem(code=found.code, message=found.message[:20_000], mend=found.mend)
     protocol.response_bytes(found.status, headers, encode(problem))
+    return found.status
+
+
+async def read(scope: Any, protocol: Any, limit: int) -> bytes:
+    """A request's body. Raises `Refusal` (413) before more than the limit is read."""
+    length = scope.headers.get("content-length")
+    if length is not None and length.isdigit() and int(length) <= limit:
+        whole: bytes = await protocol()
+        if len(whole) < int(length):
+            raise Refusal(400, "request.cut-off", "the request ends too early", "send it again")
+        return whole
+    too_large = Refusal(
+        413, "request.too-large", f"a request of this kind has at most {limit:,} bytes", "send less"
+    )
+    if length is not None:
+        raise too_large
+    body = bytearray()
+    async for chunk in protocol:
+        body += chunk
+        if len(body) > limit:
+            raise too_large
+    return bytes(body)

@@ -8,71 +8,79 @@ from __future__ import annotations
 import asyncio
 import hmac
 import time
-from collections.abc import Callable
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import msgspec
+from granian._granian import RSGIProtocolClosed
 
 from atoll._version import __version__
-from atoll.service.coordinator._answers import JSON, encode, refuse
+from atoll.service.coordinator._answers import JSON, encode, read, refuse
 from atoll.service.coordinator._desk import Desk
-from atoll.service.coordinator._metrics import prometheus
-from atoll.service.coordinator._objects import Objects
+from atoll.service.coordinator._metrics import Counts, prometheus
+from atoll.service.coordinator._objects import GONE, Objects
 from atoll.service.coordinator._openapi import document
+from atoll.service.coordinator._readiness import Readiness
 from atoll.service.coordinator._refusals import Refusal
 from atoll.service.coordinator._routes import ROUTES, Asked, Route
 from atoll.wire import About
 
 OPEN = {"/healthz", "/readyz", "/openapi.json"}  # for whoever asks
+BARE = {*OPEN, "/v1/about", "/metrics"}
 CAPABILITIES = ["bundles", "bulk", "inline"]
+_TEXT = [("content-type", "text/plain; version=0.0.4; charset=utf-8")]
+_LOCAL = ("127.0.0.1", "localhost", "::1")
 
 
 class Door:
-    """An RSGI application. `ready` tells why it is not, or ""; `local`: only names of this machine are answered to."""
+    """An RSGI application. `local`: only names of this machine are answered to."""
 
     def __init__(
-        self, desk: Desk, objects: Objects, *, token: str, local: bool, ready: Callable[[], str]
+        self, desk: Desk, objects: Objects, readiness: Readiness, *, token: str, local: bool
     ) -> None:
-        self._desk, self._objects, self._ready = desk, objects, ready
+        self._desk, self._objects, self._readiness = desk, objects, readiness
         self._token, self._local = f"Bearer {token}".encode(), local
         self._exact = {(r.method, r.path): (r, _decoder(r)) for r in ROUTES if "{" not in r.path}
         self._patterns = [(r, r.pattern, _decoder(r)) for r in ROUTES if "{" in r.path]
-        self._bare: dict[str, Callable[[], tuple[int, bytes]]] = {
-            "/healthz": lambda: (200, b'{"status":"alive"}'),
-            "/readyz": self._readyz,
-            "/openapi.json": lambda: (200, encode(document(ROUTES, __version__))),
-            "/v1/about": lambda: (
-                200,
-                encode(About(version=__version__, time=time.time(), capabilities=CAPABILITIES)),
-            ),
-        }
+        self._counts = Counts()
+        self._document = b""
+        self._hosts: set[str] = set()  # that were found to be names of this machine
 
     async def __rsgi__(self, scope: Any, protocol: Any) -> None:
-        if scope.proto != "http":
-            protocol.close(403)
-            return
+        method, counts = scope.method, self._counts
+        route: list[str] = []
+        counts.under_way += 1
         try:
-            await self._answer(scope, protocol)
-        except (asyncio.CancelledError, ConnectionError):
+            status = await self._answer(scope, protocol, route)
+        except asyncio.CancelledError:
+            status = GONE
             raise
+        except RSGIProtocolClosed:
+            status = GONE
         except Exception as error:
-            refuse(protocol, error)
+            status = refuse(protocol, error, self._beside(error, method, scope.path))
+        finally:
+            counts.under_way -= 1
+            counts.count(method if route else "-", route[0] if route else "-", status)
 
-    async def _answer(self, scope: Any, protocol: Any) -> None:
+    async def _answer(self, scope: Any, protocol: Any, route: list[str]) -> int:
+        """Answer a request; returns the status. `route` is told which it was."""
         method, path = scope.method, scope.path
         if path not in OPEN:
             self._admit(scope)
         if found := self._exact.get((method, path)):
+            route.append(path)
             return await self._do(scope, protocol, *found, {})
-        if self._objects.serves(method, path):
+        if method in self._objects.methods(path):
+            route.append(path if "sha256" not in path else path[: path.index("sha256")] + "{digest}")
             return await self._objects.answer(scope, protocol)
-        if path in self._bare or path == "/metrics":
-            return self._tell(method, path, protocol)
-        for route, pattern, decoder in self._patterns:
-            if route.method == method and (match := pattern.match(path)):
-                names = {name: unquote(value) for name, value in match.groupdict().items()}
-                return await self._do(scope, protocol, route, decoder, names)
+        if method == "GET" and path in BARE:
+            route.append(path)
+            return await self._tell(path, protocol)
+        for one, pattern, decoder in self._patterns:
+            if one.method == method and (match := pattern.fullmatch(path)):
+                route.append(one.path)
+                return await self._do(scope, protocol, one, decoder, match.groupdict())
         raise self._nowhere(method, path)
 
     async def _do(
@@ -82,94 +90,121 @@ class Door:
         route: Route,
         decoder: msgspec.json.Decoder[Any] | None,
         names: dict[str, str],
-    ) -> None:
+    ) -> int:
         body = decoder.decode(await read(scope, protocol, route.limit)) if decoder else None
-        query = dict(parse_qsl(scope.query_string)) if scope.query_string else {}
+        query = _query(scope.query_string) if scope.query_string else {}
         work = route.done(self._desk, Asked(body, names, query))
-        if route.leaving:
-            answer = await self._waiting(protocol, work, getattr(self._desk, route.leaving), body)
+        if route.waits:
+            answer = await self._waiting(protocol, work, route, body)
             if answer is None:
-                return
+                return GONE
         else:
             answer = await work
         protocol.response_bytes(200, JSON, encode(answer))
+        return 200
 
-    async def _waiting(self, protocol: Any, work: Any, gone: Callable[[str, int], None], body: Any) -> Any:
+    async def _waiting(self, protocol: Any, work: Any, route: Route, body: Any) -> Any:
         """The answer to somebody who waits; None when they went away meanwhile."""
         answer = asyncio.ensure_future(work)
         leaving = asyncio.ensure_future(protocol.client_disconnect())
         try:
-            await asyncio.wait({answer, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((answer, leaving), return_when=asyncio.FIRST_COMPLETED)
             if answer.done():
                 return answer.result()
-            gone(body.name, body.session)
+            if route.leaving:
+                getattr(self._desk, route.leaving)(body.name, body.session)
             return None
         finally:
-            for each in (answer, leaving):
-                if not each.done():
-                    each.cancel()
+            leaving.cancel()
+            answer.cancel()
 
     def _admit(self, scope: Any) -> None:
         headers = scope.headers
         if self._local:
-            host = scope.authority or headers.get("host") or ""
-            if _named(host) not in ("127.0.0.1", "localhost", "::1"):
-                raise Refusal(
-                    403, "request.bad-host", f"this coordinator is not {host!r:.80}", "use 127.0.0.1"
-                )
-            origin = headers.get("origin")
-            if origin and urlsplit(origin).netloc != host:
-                raise Refusal(403, "request.bad-origin", f"a page of {origin!r:.80} may not ask here")
+            self._admit_here(scope.authority or headers.get("host") or "", headers.get("origin"))
         given = (headers.get("authorization") or "").encode("utf-8", "surrogateescape")
         if not hmac.compare_digest(given, self._token):
             mend = "its token lies in the coordinator's home: atoll context add NAME URL --token-file FILE"
             raise Refusal(401, "request.no-token", "the request has no token, or a wrong one", mend)
+        if self._readiness.ending:
+            raise Refusal(503, "coordinator.draining", "the coordinator is ending", "ask again", retry=1)
 
-    def _tell(self, method: str, path: str, protocol: Any) -> None:
-        if method != "GET":
-            raise self._nowhere(method, path)
+    def _admit_here(self, host: str, origin: str | None) -> None:
+        """No page of another site talks to this machine through its user's browser."""
+        if host not in self._hosts:
+            if _named(host) not in _LOCAL:
+                message = f"this coordinator is not {host!r:.80}"
+                raise Refusal(403, "request.bad-host", message, "use 127.0.0.1")
+            if len(self._hosts) < 100:
+                self._hosts.add(host)
+        if origin and _netloc(origin) != host:
+            message = f"a page of {origin!r:.80} may not ask here"
+            raise Refusal(403, "request.bad-origin", message, "ask from outside a browser")
+
+    async def _tell(self, path: str, protocol: Any) -> int:
+        status, body, kind = 200, b'{"status":"alive"}', JSON
         if path == "/metrics":
-            kind = [("content-type", "text/plain; version=0.0.4")]
-            protocol.response_bytes(200, kind, prometheus(self._desk.readings()))
-            return
-        status, body = self._bare[path]()
-        protocol.response_bytes(status, JSON, body)
+            body, kind = self._metrics(), _TEXT
+        elif path == "/openapi.json":
+            self._document = body = self._document or encode(document(ROUTES, __version__))
+        elif path == "/v1/about":
+            body = encode(About(version=__version__, time=time.time(), capabilities=CAPABILITIES))
+        elif path == "/readyz":
+            why = await self._readiness.why_not()
+            status, body = 503 if why else 200, encode({"status": why or "ready"})
+        protocol.response_bytes(status, kind, body)
+        return status
 
-    def _readyz(self) -> tuple[int, bytes]:
-        why = self._ready()
-        return (503 if why else 200), encode({"status": why or "ready"})
+    def _metrics(self) -> bytes:
+        objects = self._objects
+        door = {
+            "transfers_under_way": objects.transfers,
+            "bytes_in_total": objects.bytes_in,
+            "bytes_out_total": objects.bytes_out,
+        }
+        return prometheus({**self._desk.readings(), **door}, self._counts)
 
     def _nowhere(self, method: str, path: str) -> Refusal:
-        others = {r.method for r in ROUTES if r.pattern.match(path)} | self._objects.methods(path)
-        if others or path in self._bare or path == "/metrics":
-            allowed = ", ".join(sorted(others or {"GET"}))
-            return Refusal(405, "request.bad-method", f"{path:.200} takes {allowed}, not {method:.20}")
+        if allowed := self._methods(path):
+            takes = ", ".join(sorted(allowed))
+            message = f"{path:.200} takes {takes}, not {method:.20}"
+            return Refusal(405, "request.bad-method", message, f"use {takes}")
         return Refusal(404, "request.no-path", f"there is nothing at {path:.200}", "see /openapi.json")
 
+    def _methods(self, path: str) -> set[str]:
+        """What may be done at a path."""
+        bare = {"GET"} if path in BARE else set()
+        return {r.method for r in ROUTES if r.pattern.fullmatch(path)} | self._objects.methods(path) | bare
 
-async def read(scope: Any, protocol: Any, limit: int) -> bytes:
-    """A request's body. Raises `Refusal` (413) before more than the limit is read."""
-    length = scope.headers.get("content-length")
-    if length is not None and length.isdigit() and int(length) <= limit:
-        whole: bytes = await protocol()
-        return whole
-    too_large = Refusal(413, "request.too-large", f"a request of this kind has at most {limit:,} bytes")
-    if length is not None:
-        raise too_large
-    body = bytearray()
-    async for chunk in protocol:
-        body += chunk
-        if len(body) > limit:
-            raise too_large
-    return bytes(body)
+    def _beside(self, error: Exception, method: str, path: str) -> list[tuple[str, str]]:
+        """Headers that go with a refusal."""
+        if isinstance(error, Refusal) and error.status == 405:
+            return [("allow", ", ".join(sorted(self._methods(path))))]
+        return [("connection", "close")] if self._readiness.ending else []
 
 
 def _decoder(route: Route) -> msgspec.json.Decoder[Any] | None:
     return msgspec.json.Decoder(route.body) if route.body else None
 
 
+def _query(text: str) -> dict[str, list[str]]:
+    try:
+        return parse_qs(text, keep_blank_values=True, max_num_fields=10_000)
+    except ValueError as error:
+        raise Refusal(
+            400, "request.malformed", f"the query can't be read: {error}", "ask for less"
+        ) from error
+
+
 def _named(authority: str) -> str:
     try:
         return urlsplit(f"//{authority}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _netloc(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc
     except ValueError:
         return ""

@@ -9,37 +9,51 @@ import asyncio
 import contextlib
 import json
 import sys
+import time
 from pathlib import Path
 
 from atoll.service.coordinator._answers import log
 from atoll.wire import Address, Backoff
 
-GRACE = 10.0  # seconds to end in
+GRACE = 5.0  # seconds to end in
+STEADY = 60.0  # seconds after which a death is not one in a row
 
 
 async def keep_host(address: Address, home: Path) -> None:
-    """Keep a host running until cancelled."""
+    """Keep a host running until cancelled; then end it."""
     settings = {
         "coordinator": {"url": address.url, "token": address.token, "ca": address.ca},
         "name": "embedded", "home": str(home / "host"), "objects": str(home / "objects"),
     }  # fmt: skip
     backoff = Backoff()
     while True:
+        began = time.monotonic()
+        why = await _once(json.dumps(settings).encode())
+        if time.monotonic() - began > STEADY:
+            backoff = Backoff()
+        pause = backoff.next()
+        log.warning("the host beside this coordinator ended (%s); it is started again in %.1f s", why, pause)
+        await asyncio.sleep(pause)
+
+
+async def _once(settings: bytes) -> str:
+    """Run it to its end; how that was, in words."""
+    try:
         child = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "atoll.service.host", "-", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL
         )  # fmt: skip
-        try:
-            assert child.stdin
-            child.stdin.write(json.dumps(settings).encode() + b"\n")
-            await child.stdin.drain()
-            code = await child.wait()
-        except asyncio.CancelledError:
-            await _end(child)
-            raise
-        except ConnectionError:
-            code = await child.wait()
-        log.warning("the host beside this coordinator ended (%s); it is started again", code)
-        await asyncio.sleep(backoff.next())
+    except OSError as error:
+        return str(error)
+    assert child.stdin
+    try:
+        with contextlib.suppress(ConnectionError):
+            child.stdin.write(settings + b"\n")
+            await child.stdin.drain()  # the pipe stays open: its end is the host's
+        code = await child.wait()
+        return f"signal {-code}" if code < 0 else f"exit status {code}"
+    except asyncio.CancelledError:
+        await _end(child)
+        raise
 
 
 async def _end(child: asyncio.subprocess.Process) -> None:

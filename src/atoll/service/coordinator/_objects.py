@@ -1,6 +1,7 @@
-"""Objects in and out: many in one request, or a range of one.
+"""The door for bytes: objects in and out, many in one request, or a range of one.
 
-Doesn't know what they hold. Bytes are read, hashed and written by threads, never on the event loop.
+Doesn't know what they hold. Bytes are read, hashed and written by threads, never on the event loop; a megabyte or two of each
+transfer is in memory.
 """
 
 from __future__ import annotations
@@ -8,39 +9,45 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
+from urllib.parse import parse_qs
 
 import msgspec
+from granian._granian import RSGIProtocolClosed
 
-from atoll.service.coordinator._answers import JSON, encode
+from atoll.service.coordinator._answers import JSON, encode, log, read
 from atoll.service.coordinator._desk import Desk
+from atoll.service.coordinator._download import PIECE, Download
 from atoll.service.coordinator._refusals import Refusal
-from atoll.store import Part, Store
-from atoll.values import AtollError
-from atoll.wire import Fetch, Lack, Stored
+from atoll.service.coordinator._upload import Upload
+from atoll.store import Store
+from atoll.values import AtollError, DiskFull
+from atoll.wire import Fetch, Stored
 
-PIECE = 1 << 20  # bytes handed to a thread, or sent, at once
-HEADER = 64 << 20  # bytes of the list of what is in an upload, at most
-LARGEST = 1 << 44  # bytes of one object
+GONE, BROKEN = 499, 599  # in the metrics: what nobody waited for, and what ended early
 BYTES = ("content-type", "application/octet-stream")
-_ONE = re.compile(r"^/v1/(?:objects|bundles)/(sha256:[0-9a-f]{64})$")
-_RANGE = re.compile(r"^bytes=(\d+)-(\d*)$")
+QUESTION = 16 << 20  # bytes of the list of what is to be fetched
+_ONE = re.compile(r"/v1/(?:objects|bundles)/(sha256:[0-9a-f]{64})")
+_RANGE = re.compile(r"bytes=(?:(\d{1,18})-(\d{0,18})|-(\d{1,18}))")
 T = TypeVar("T")
 
 
 class Objects:
-    """The door for bytes."""
+    """Answers requests for objects."""
 
-    def __init__(self, desk: Desk, store: Store, *, threads: int = 4) -> None:
+    def __init__(self, desk: Desk, store: Store, *, threads: int = 16) -> None:
         self._desk, self._store = desk, store
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="atoll-objects")
         self._fetch = msgspec.json.Decoder(Fetch)
+        self._transfers: set[asyncio.Task[Any]] = set()
+        self.bytes_in = self.bytes_out = 0
 
-    def serves(self, method: str, path: str) -> bool:
-        """Whether a request is for here."""
-        return method in self.methods(path)
+    @property
+    def transfers(self) -> int:
+        """How many are under way."""
+        return len(self._transfers)
 
     def methods(self, path: str) -> set[str]:
         """What may be done at a path."""
@@ -48,167 +55,135 @@ class Objects:
             return {"PUT"}
         if path == "/v1/objects/fetch":
             return {"POST"}
-        return {"GET"} if _ONE.match(path) else set()
+        return {"GET"} if _ONE.fullmatch(path) else set()
 
-    async def answer(self, scope: Any, protocol: Any) -> None:
-        """Serve it."""
-        if scope.path == "/v1/objects":
-            await self._put(scope, protocol)
-        elif scope.path == "/v1/objects/fetch":
-            await self._send(scope, protocol)
-        else:
-            await self._get(scope, protocol)
+    async def answer(self, scope: Any, protocol: Any) -> int:
+        """Serve a request; returns its status."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._transfers.add(task)
+        try:
+            if scope.path == "/v1/objects":
+                return await self._put(scope, protocol)
+            if scope.path == "/v1/objects/fetch":
+                return await self._send(scope, protocol)
+            return await self._get(scope, protocol)
+        finally:
+            self._transfers.discard(task)
 
-    def close(self) -> None:
-        """Wait for what is being written."""
-        self._threads.shutdown()
+    async def close(self) -> None:
+        """Cut off what is under way: it goes on at the byte, another time."""
+        for transfer in self._transfers:
+            transfer.cancel()
+        if self._transfers:
+            await asyncio.wait(set(self._transfers), timeout=2)
+        self._threads.shutdown(wait=False)
 
     # -- in --------------------------------------------------------------------------------------------------------
 
-    async def _put(self, scope: Any, protocol: Any) -> None:
-        query = dict(pair.partition("=")[::2] for pair in scope.query_string.split("&"))
-        await self._desk.lack(
-            Lack(federation=query.get("federation") or "default", objects={})
-        )  # it is known
-        body = _Body(protocol)
-        size = int.from_bytes(await body.exactly(8), "little")
-        if not 0 < size <= HEADER:
-            raise Refusal(
-                400, "request.malformed", f"an upload's list has at most {HEADER:,} bytes, not {size:,}"
-            )
-        listed = msgspec.json.decode(await body.exactly(size), type=list[tuple[str, int, int]])
+    async def _put(self, scope: Any, protocol: Any) -> int:
+        query = parse_qs(scope.query_string)
+        await self._desk.federation(query.get("federation", ["default"])[-1])  # it is there
+        upload, chunks = Upload(self._store), aiter(protocol)
+        coming = asyncio.create_task(self._gather(chunks))
         try:
-            stored = await self._receive(body, listed)
-        except AtollError as error:
-            if error.code == "disk.full":
-                self._desk.stall(error.message)
+            while found := await coming:
+                coming = asyncio.create_task(
+                    self._gather(chunks)
+                )  # the next ones come while these are written
+                await self._thread(upload.feed, found)
+            stored = await self._thread(upload.finish)
+        except DiskFull as error:
+            self._desk.stall(error.message)
             raise
-        protocol.response_bytes(200, JSON, encode(Stored(stored=stored)))
-
-    async def _receive(self, body: _Body, listed: Sequence[tuple[str, int, int]]) -> list[str]:
-        with contextlib.ExitStack() as stack:
-            parts: list[Part] = []
-            try:
-                for digest, size, offset in listed:
-                    if not 0 <= offset <= size <= LARGEST:
-                        raise Refusal(
-                            400, "request.malformed", f"{digest} can't be {size:,} bytes from {offset:,} on"
-                        )
-                    part = await self._thread(lambda d=digest, s=size: self._store.receive(d, s))  # type: ignore[misc]
-                    parts.append(stack.enter_context(part))
-                    await self._take(body, part, offset)
-            except (ConnectionError, EOFError) as error:
-                raise Refusal(400, "request.cut-off", "the upload was cut off; what came is kept") from error
-            damaged = await self._thread(lambda: self._store.settle(parts))
-        return [digest for digest, _, _ in listed if digest not in damaged]
-
-    async def _take(self, body: _Body, part: Part, offset: int) -> None:
-        """Bytes of one object, from `offset` on; the next megabyte comes in while the last is written."""
-        left, begin = part.size - offset, offset
-        if part.held < begin:
-            raise Refusal(
-                409,
-                "object.gap",
-                f"{part.digest} goes on at {part.held:,}, not at {begin:,}",
-                "ask what is lacking again",
-            )
-        writing: asyncio.Future[None] | None = None
-        try:
-            while left:
-                piece = await body.some(min(PIECE, left))
-                left -= len(piece)
-                skip = max(0, part.held - begin) if writing is None else 0
-                begin += len(piece)
-                if writing is not None:
-                    await writing
-                if skip < len(piece):
-                    fresh = memoryview(piece)[skip:]
-                    writing = self._thread(lambda fresh=fresh: part.write(fresh))  # type: ignore[misc]
         finally:
-            if writing is not None:
-                await writing
+            coming.cancel()
+            await self._at_last(upload.close)
+        protocol.response_bytes(200, JSON, encode(Stored(stored=stored)))
+        return 200
+
+    async def _gather(self, chunks: AsyncIterator[bytes]) -> list[bytes]:
+        found: list[bytes] = []
+        size = 0
+        with contextlib.suppress(StopAsyncIteration):
+            while size < PIECE:
+                found.append(await anext(chunks))
+                size += len(found[-1])
+        self.bytes_in += size
+        return found
 
     # -- out -------------------------------------------------------------------------------------------------------
 
-    async def _send(self, scope: Any, protocol: Any) -> None:
-        from atoll.service.coordinator._door import read
+    async def _send(self, scope: Any, protocol: Any) -> int:
+        fetch = self._fetch.decode(await read(scope, protocol, QUESTION))
+        await self._desk.federation(fetch.federation)
+        return await self._stream(protocol, Download(self._store, fetch.pieces), 200, [BYTES])
 
-        fetch = self._fetch.decode(await read(scope, protocol, 64 << 20))
-        await self._desk.lack(Lack(federation=fetch.federation, objects={}))
-        total = 0
-        for digest, offset, length in fetch.pieces:
-            if offset + length > self._store.size(digest):
-                raise Refusal(409, "object.bad-range", f"{digest} has fewer than {offset + length:,} bytes")
-            total += length
-        transport = protocol.response_stream(200, [BYTES, ("content-length", str(total))])
-        pieces = [
-            (digest, at, min(PIECE, offset + length - at))
-            for digest, offset, length in fetch.pieces
-            for at in range(offset, offset + length, PIECE)
-        ]
-        reading = self._read(*pieces[0]) if pieces else None
-        for number in range(len(pieces)):
-            assert reading is not None
-            piece = await reading
-            reading = self._read(*pieces[number + 1]) if number + 1 < len(pieces) else None
-            await transport.send_bytes(piece)
-
-    async def _get(self, scope: Any, protocol: Any) -> None:
-        found = _ONE.match(scope.path)
+    async def _get(self, scope: Any, protocol: Any) -> int:
+        found = _ONE.fullmatch(scope.path)
         assert found
         digest = found[1]
-        size = self._store.size(digest)
-        wanted = scope.headers.get("range")
-        begin, end, status = 0, size, 200
-        if wanted:
-            match = _RANGE.match(wanted)
-            begin = int(match[1]) if match else size
-            end = min(size, int(match[2]) + 1) if match and match[2] else size
-            if begin >= end:
-                raise Refusal(416, "object.bad-range", f"{digest} has {size:,} bytes, not {wanted:.80}")
-            status = 206
-        headers = [BYTES, ("content-length", str(end - begin)), ("accept-ranges", "bytes")]
-        if status == 206:
-            headers.append(("content-range", f"bytes {begin}-{end - 1}/{size}"))
-        transport = protocol.response_stream(status, headers)
-        for at in range(begin, end, PIECE):
-            await transport.send_bytes(await self._read(digest, at, min(PIECE, end - at)))
+        size = await self._thread(self._store.size, digest)
+        headers = [BYTES, ("accept-ranges", "bytes"), ("etag", f'"{digest}"')]
+        wanted = _range(scope.headers.get("range"), size)
+        if wanted is None:
+            return await self._stream(protocol, Download(self._store, [(digest, 0, size)]), 200, headers)
+        begin, end = wanted
+        if begin >= end:
+            raise Refusal(
+                416, "object.bad-range", f"{digest} has {size:,} bytes", "ask for those that are there"
+            )
+        headers.append(("content-range", f"bytes {begin}-{end - 1}/{size}"))
+        return await self._stream(
+            protocol, Download(self._store, [(digest, begin, end - begin)]), 206, headers
+        )
 
-    def _read(self, digest: str, offset: int, length: int) -> asyncio.Future[bytes]:
-        return self._thread(lambda: self._store.read(digest, offset, length))
-
-    def _thread(self, work: Callable[[], T]) -> asyncio.Future[T]:
-        return asyncio.get_running_loop().run_in_executor(self._threads, work)
-
-
-class _Body:
-    """A request's body, in pieces of the size that is asked for."""
-
-    def __init__(self, protocol: Any) -> None:
-        self._chunks = aiter(protocol)
-        self._rest = memoryview(b"")
-
-    async def some(self, most: int) -> bytes:
-        """At least one byte, and as many as there are without waiting for small pieces one by one."""
-        found = bytearray()
-        while len(found) < most:
-            if not self._rest:
-                try:
-                    self._rest = memoryview(await anext(self._chunks))
-                except StopAsyncIteration:
-                    break
-            piece = self._rest[: most - len(found)]
-            self._rest = self._rest[len(piece) :]
-            found += piece
-        if not found:
-            raise EOFError
-        return bytes(found)
-
-    async def exactly(self, count: int) -> bytes:
+    async def _stream(
+        self, protocol: Any, download: Download, status: int, headers: list[tuple[str, str]]
+    ) -> int:
+        """Send all of it; nothing is begun when the beginning can't be read."""
         try:
-            found = await self.some(count)
-        except EOFError:
-            found = b""
-        if len(found) < count:
-            raise Refusal(400, "request.cut-off", "the upload ends inside its list")
-        return found
+            total = await self._thread(download.check)
+            piece = await self._thread(download.next)
+            transport = protocol.response_stream(status, [*headers, ("content-length", str(total))])
+            try:
+                await self._send_all(transport, download, piece)
+            except RSGIProtocolClosed:  # whoever asked has gone away
+                return GONE
+            except (AtollError, OSError) as error:  # too late to say so: what was promised ends too early
+                log.error("a transfer broke off: %s", error)
+                return BROKEN
+        finally:
+            await self._at_last(download.close)
+        return status
+
+    async def _send_all(self, transport: Any, download: Download, piece: bytes) -> None:
+        """The next megabyte is read while this one is sent."""
+        while piece:
+            reading = self._thread(download.next)
+            try:
+                await transport.send_bytes(piece)
+                self.bytes_out += len(piece)
+            finally:
+                piece = await reading
+
+    # -- threads ---------------------------------------------------------------------------------------------------
+
+    def _thread(self, work: Callable[..., T], *arguments: Any) -> asyncio.Future[T]:
+        return asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
+
+    async def _at_last(self, work: Callable[[], None]) -> None:
+        """Do this whatever happens, and wait for it if one may wait."""
+        with contextlib.suppress(RuntimeError):  # the threads have ended
+            await asyncio.shield(self._thread(work))
+
+
+def _range(header: str | None, size: int) -> tuple[int, int] | None:
+    """From where to where; None for the whole, as for a header that is not understood (RFC 9110, 14.2)."""
+    match = _RANGE.fullmatch(header or "")
+    if match is None:
+        return None
+    if match[3]:
+        return max(0, size - int(match[3])), size
+    begin, end = int(match[1]), int(match[2]) + 1 if match[2] else size
+    return None if match[2] and end <= begin else (begin, min(size, end))

@@ -6,15 +6,15 @@ Doesn't know more than they tell.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from atoll.service.coordinator._routes import Route
+from atoll.service.coordinator._routes import TEXT, Route
 from atoll.wire import About, Fetch, Problem, Stored
 
-ALWAYS = (400, 401, 403, 413, 503)  # statuses that any request may get
+ALWAYS = (400, 401, 403, 405, 413, 503)  # statuses that any request may get
 _REF = "#/components/schemas/{name}"
 
 
@@ -40,8 +40,8 @@ def document(routes: Sequence[Route], version: str) -> dict[str, Any]:
 
 def _operation(route: Route) -> dict[str, Any]:
     words = [w for w in re.split(r"[/{}]+", route.path.removeprefix("/v1")) if w]
-    parameters = [_parameter(name, "path", "string") for name in re.findall(r"\{(\w+)\}", route.path)]
-    parameters += [_parameter(name, "query", kind) for name, kind in route.query.items()]
+    parameters = [_parameter(name, "path", TEXT) for name in re.findall(r"\{(\w+)\}", route.path)]
+    parameters += [_parameter(name, "query", schema) for name, schema in route.query.items()]
     operation: dict[str, Any] = {
         "operationId": "_".join([route.method.lower(), *words]),
         "parameters": parameters,
@@ -54,9 +54,9 @@ def _operation(route: Route) -> dict[str, Any]:
 
 def _others() -> dict[str, Any]:
     anything = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
-    digest = [_parameter("digest", "path", "string")]
+    digest = [_parameter("digest", "path", {**TEXT, "pattern": "^sha256:[0-9a-f]{64}$"})]
     bytes_back = {"description": "the bytes", "content": anything}
-    federation = [_parameter("federation", "query", "string")]
+    federation = [_parameter("federation", "query", TEXT)]
     text = {"description": "text", "content": {"text/plain": {"schema": {"type": "string"}}}}
     status = {"description": "its status", "content": {"application/json": {"schema": {"type": "object"}}}}
     one = {"get": {"operationId": "get_object", "parameters": digest,
@@ -77,8 +77,7 @@ def _others() -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _parameter(name: str, where: str, kind: str) -> dict[str, Any]:
-    schema: dict[str, Any] = {"type": kind, **({"minimum": 0} if kind in ("integer", "number") else {})}
+def _parameter(name: str, where: str, schema: Mapping[str, Any]) -> dict[str, Any]:
     return {"name": name, "in": where, "required": where == "path", "schema": schema}
 
 

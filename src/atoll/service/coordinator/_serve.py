@@ -7,35 +7,30 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
-import logging
+import importlib
 import os
-import secrets
 import signal
 import socket
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
-from granian.constants import Interfaces
-from granian.http import HTTP1Settings
-from granian.server.embed import Server
-
-from atoll.journal import FileLock, SqliteJournal
+from atoll.journal import SqliteJournal
 from atoll.service.coordinator._answers import log
 from atoll.service.coordinator._desk import Desk
 from atoll.service.coordinator._door import Door
 from atoll.service.coordinator._embedded import keep_host
+from atoll.service.coordinator._home import alone, announce, token, withdraw
+from atoll.service.coordinator._listen import Server, listen
+from atoll.service.coordinator._logging import begin_logging
 from atoll.service.coordinator._objects import Objects
+from atoll.service.coordinator._readiness import Readiness
 from atoll.service.coordinator._settings import Settings
-from atoll.service.coordinator._tls import self_made
 from atoll.store import DirectoryStore
-from atoll.values import AtollError, ConfigError, JournalError
+from atoll.values import ConfigError
 from atoll.wire import Address
 
-WAITING = 100_000  # requests that may wait at once
-DRAIN = 8.0  # seconds for those under way
+FILES = 1 << 17  # open at once, if the system lets us
+DRAIN = 5.0  # seconds for requests under way, and for the host to end in
 
 
 def serve(settings: Settings, *, ready: Callable[[str], None] | None = None) -> None:
@@ -50,170 +45,104 @@ def serve(settings: Settings, *, ready: Callable[[str], None] | None = None) -> 
             "coordinator.not-secure", f"{settings.host} can be reached by others, and TLS is off", mend
         )
     home = settings.home.expanduser().resolve()
-    with _alone(home):
-        _free(settings)
-        _logging()
-        asyncio.run(_serve(settings, home, ready))
+    with alone(home), listen(settings.host, settings.port) as listening:
+        begin_logging()
+        _raise_limits()
+        with asyncio.Runner(loop_factory=_loops()) as runner:
+            runner.run(_serve(settings, home, listening, ready))
 
 
-async def _serve(settings: Settings, home: Path, ready: Callable[[str], None] | None) -> None:
-    address, certificate, key = _secured(settings, home)
-    journal, store = SqliteJournal(home), DirectoryStore(home / "objects")
-    desk = Desk(home, journal, store)
-    await desk.start()
-    objects, ending = Objects(desk, store), asyncio.Event()
+def _raise_limits() -> None:
+    """A connection is an open file, and many systems begin with 1,024."""
+    with contextlib.suppress(ImportError, OSError, ValueError):
+        import resource
 
-    def unready() -> str:
-        return "draining" if ending.is_set() else ("stalled" if desk.readings()["stalled"] else "")
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = FILES if most == resource.RLIM_INFINITY else min(FILES, most)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
-    door = Door(desk, objects, token=address.token, local=settings.loopback, ready=unready)
-    server = Server(
-        door, address=settings.host, port=settings.port, interface=Interfaces.RSGI, websockets=False, backlog=1024,
-        backpressure=WAITING, log_enabled=False, ssl_cert=certificate, ssl_key=key,
-        http1_settings=HTTP1Settings(keep_alive=True),
-    )  # fmt: skip
-    serving = asyncio.create_task(server.serve())
-    loop = asyncio.get_running_loop()
+
+def _loops() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop's event loops where they are installed."""
+    with contextlib.suppress(ImportError):
+        made: Callable[[], asyncio.AbstractEventLoop] = importlib.import_module("uvloop").new_event_loop
+        return made
+    return None
+
+
+async def _serve(
+    settings: Settings, home: Path, listening: socket.socket, ready: Callable[[str], None] | None
+) -> None:
+    address, certificate, key = _secured(settings, home, listening.getsockname()[1])
+    async with contextlib.AsyncExitStack() as stack:
+        stack.callback(log.info, "the coordinator has ended")
+        journal, store = SqliteJournal(home), DirectoryStore(home / "objects")
+        stack.callback(journal.close)
+        desk = Desk(home, journal, store)
+        stack.push_async_callback(desk.close)
+        await desk.start()
+        objects, readiness = Objects(desk, store), Readiness(desk, home)
+        stack.push_async_callback(objects.close)
+        door = Door(desk, objects, readiness, token=address.token, local=settings.loopback)
+        server = Server(door, listening, certificate=certificate, key=key)
+        await _until_told(server, address, home, settings.embedded_host, desk, readiness, ready)
+
+
+async def _until_told(
+    server: Server, address: Address, home: Path, with_host: bool, desk: Desk, readiness: Readiness,
+    ready: Callable[[str], None] | None,
+) -> None:  # fmt: skip
+    told, loop = asyncio.Event(), asyncio.get_running_loop()
     for each in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(each, ending.set)
-    embedded: asyncio.Task[None] | None = None
+        loop.add_signal_handler(each, told.set)
+    serving = asyncio.create_task(server.serve())
+    waiting = asyncio.create_task(told.wait())
+    host = asyncio.create_task(keep_host(address, home)) if with_host else None
     try:
-        await _listening(settings, serving)
-        _announce(home, address)
-        if settings.embedded_host:
-            embedded = asyncio.create_task(keep_host(address, home))
+        announce(home, address)
         log.info("the coordinator listens at %s", address.url)
         if ready is not None:
             ready(address.url)
-        over = asyncio.create_task(ending.wait())
-        await asyncio.wait({serving, over}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        ending.set()
-        (home / "address").unlink(missing_ok=True)
+        for each in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(each)  # asked again: at once
+        log.info("the coordinator ends: what is under way is finished")
+        readiness.ending = True
+        withdraw(home)
+        waiting.cancel()
         desk.drain()
-        if embedded is not None:
-            embedded.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await embedded
+        if host is not None:
+            host.cancel()
         server.stop()  # type: ignore[no-untyped-call]
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.shield(serving), DRAIN)
-        await desk.close()
-        objects.close()
-        journal.close()
-        log.info("the coordinator has ended")
-
-
-def _secured(settings: Settings, home: Path) -> tuple[Address, Path | None, Path | None]:
-    """The address to tell others, and the files that TLS needs."""
-    name = f"[{settings.host}]" if ":" in settings.host else settings.host
-    name = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else name
-    if not settings.secure:
-        return Address(f"http://{name}:{settings.port}", token=_token(home)), None, None
-    if settings.tls_cert and settings.tls_key:
-        certificate, key = Path(settings.tls_cert).expanduser(), Path(settings.tls_key).expanduser()
-        for path in (certificate, key):
-            if not os.access(path, os.R_OK):
-                raise ConfigError(
-                    "coordinator.bad-certificate", f"{path} can't be read", "--tls-cert FILE --tls-key FILE"
-                )
-        return (
-            Address(f"https://{name}:{settings.port}", token=_token(home), ca=str(certificate)),
-            certificate,
-            key,
-        )
-    authority, certificate, key = self_made(home / "tls", settings.host)
-    return Address(f"https://{name}:{settings.port}", token=_token(home), ca=str(authority)), certificate, key
-
-
-def _alone(home: Path) -> contextlib.ExitStack:
-    """While this is open, the home is this coordinator's."""
-    stack = contextlib.ExitStack()
-    try:
-        home.mkdir(parents=True, exist_ok=True, mode=0o700)
-        stack.callback(FileLock(home / "lock", what=str(home)).release)
-    except JournalError:
-        mend = "use that one, stop it, or give this one a home of its own (--home)"
-        raise AtollError("coordinator.home-busy", f"another coordinator runs in {home}", mend) from None
-    except OSError as error:
-        message = f"{home} can't be a coordinator's home: {error.strerror or error}"
-        raise ConfigError("coordinator.bad-home", message, "give another: --home FOLDER") from error
-    return stack
-
-
-def _free(settings: Settings) -> None:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((settings.host, settings.port))
-        except OSError as error:
-            message = f"{settings.host}:{settings.port} can't be listened on: {error.strerror or error}"
-            raise ConfigError("coordinator.port-taken", message, "give another: --port 8766") from error
-
-
-async def _listening(settings: Settings, serving: asyncio.Task[None]) -> None:
-    until = time.monotonic() + 30
-    while True:
-        if serving.done():
+        await asyncio.wait({serving, *([host] if host else [])}, timeout=DRAIN + 1)
+        if serving.done() and not serving.cancelled():
             serving.result()
-            raise ConfigError(
-                "coordinator.port-taken", f"port {settings.port} can't be listened on", "--port 8766"
-            )
-        try:
-            _, writer = await asyncio.open_connection(settings.host, settings.port)
-            writer.close()
-            return
-        except OSError:
-            if time.monotonic() > until:
-                raise
-            await asyncio.sleep(0.005)  # the server does not tell
 
 
-def _token(home: Path) -> str:
-    path = home / "token"
-    with contextlib.suppress(FileNotFoundError):
-        if len(known := path.read_text(encoding="ascii").strip()) >= 32:
-            return known
-    token = secrets.token_urlsafe(32)
-    _write(path, token)
-    return token
+def _secured(settings: Settings, home: Path, port: int) -> tuple[Address, Path | None, Path | None]:
+    """The address to tell others, and the files that TLS needs."""
+    if not settings.secure:
+        return Address(_url("http", _dialled(settings.host), port), token=token(home)), None, None
+    from atoll.service.coordinator import _tls  # slow to import
+
+    if not (settings.tls_cert and settings.tls_key):
+        authority, certificate, key = _tls.self_made(home / "tls", settings.host)
+        url = _url("https", _dialled(settings.host), port)
+        return Address(url, token=token(home), ca=str(authority)), certificate, key
+    certificate, key = Path(settings.tls_cert).expanduser(), Path(settings.tls_key).expanduser()
+    for path in (certificate, key):
+        if not os.access(path, os.R_OK):
+            mend = "--tls-cert FILE --tls-key FILE"
+            raise ConfigError("coordinator.bad-certificate", f"{path} can't be read", mend)
+    name, own = _tls.named(certificate, _dialled(settings.host))
+    ca = str(certificate.resolve()) if own else ""
+    return Address(_url("https", name, port), token=token(home), ca=ca), certificate, key
 
 
-def _announce(home: Path, address: Address) -> None:
-    _write(home / "address", json.dumps({"url": address.url, "pid": os.getpid(), "ca": address.ca}))
+def _dialled(host: str) -> str:
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
 
 
-def _write(path: Path, text: str) -> None:
-    beside = path.with_suffix(".part")
-    with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(beside, path)
-
-
-class _Lines(logging.Formatter):
-    """A JSON document a line."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        line = {"time": _utc(record), "level": record.levelname.lower(), "message": record.getMessage()}
-        if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(line)
-
-
-class _Text(logging.Formatter):
-    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
-        return _utc(record)
-
-
-def _utc(record: logging.LogRecord) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.created))
-
-
-def _logging() -> None:
-    output = logging.StreamHandler(sys.stderr)
-    output.setFormatter(_Text("%(asctime)s %(message)s") if sys.stderr.isatty() else _Lines())
-    log.handlers, log.propagate = [output], False
-    log.setLevel(logging.INFO)
+def _url(scheme: str, host: str, port: int) -> str:
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"

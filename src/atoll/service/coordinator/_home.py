@@ -1,0 +1,72 @@
+"""A coordinator's home: who holds it, the token that lets others in, and where it can be reached.
+
+Doesn't know what else lies there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+from pathlib import Path
+
+from atoll.journal import FileLock
+from atoll.values import AtollError, ConfigError, JournalError, sync_folder
+from atoll.wire import Address
+
+_ADDRESS, _TOKEN, _LOCK = "address", "token", "lock"
+_SHORTEST = 32  # characters of a token
+
+
+def alone(home: Path) -> contextlib.ExitStack:
+    """While this is open, the home is this coordinator's. Raises `AtollError`, `ConfigError`."""
+    stack = contextlib.ExitStack()
+    try:
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        stack.callback(FileLock(home / _LOCK, what=str(home)).release)
+    except JournalError:
+        mend = "use that one, stop it, or give this one a home of its own (--home)"
+        raise AtollError("coordinator.home-busy", f"another coordinator runs in {home}", mend) from None
+    except OSError as error:
+        message = f"{home} can't be a coordinator's home: {error.strerror or error}"
+        raise ConfigError("coordinator.bad-home", message, "give another: --home FOLDER") from error
+    return stack
+
+
+def token(home: Path) -> str:
+    """What lets others in: 256 random bits, made once."""
+    path = home / _TOKEN
+    with contextlib.suppress(FileNotFoundError):
+        if len(known := path.read_text(encoding="ascii", errors="replace").strip()) >= _SHORTEST:
+            return known
+    made = secrets.token_urlsafe(32)
+    write(path, made.encode())
+    return made
+
+
+def announce(home: Path, address: Address) -> None:
+    """Tell those who can read the home where the coordinator listens."""
+    told = {
+        "url": address.url,
+        "token_file": str(home / _TOKEN),
+        "ca": address.ca,
+        "pid": os.getpid(),
+    }
+    write(home / _ADDRESS, json.dumps(told).encode())
+
+
+def withdraw(home: Path) -> None:
+    """It does not listen any more."""
+    (home / _ADDRESS).unlink(missing_ok=True)
+
+
+def write(path: Path, body: bytes) -> None:
+    """Write a file for its owner's eyes alone, durably: all of it or nothing."""
+    beside = path.with_suffix(".part")
+    with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(body)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(beside, path)
+    sync_folder(path.parent)
