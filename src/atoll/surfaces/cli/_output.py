@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from atoll.values import AtollError
 
 _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "blue": "34", "cyan": "36"}
+_REFUSALS = {400: 2, 404: 3}  # exit codes for what a coordinator answers: malformed, not there
 STATUS_COLOURS = {
     "finished": "green",
     "failed": "red",
@@ -107,7 +108,8 @@ class Output:
         from atoll.values import AtollError
 
         if isinstance(error, AtollError):
-            code = error.exit_code if exit_code is None else exit_code
+            refused = _REFUSALS.get(getattr(error, "status", 0), error.exit_code)
+            code = refused if exit_code is None else exit_code
             told = {"code": error.code, "message": error.message, "mend": error.mend}
             self._in_words(error)
         else:
