@@ -94,29 +94,29 @@ class Door:
         body = decoder.decode(await read(scope, protocol, route.limit)) if decoder else None
         query = _query(scope.query_string) if scope.query_string else {}
         work = route.done(self._desk, Asked(body, names, query))
-        if route.waits:
-            answer = await self._waiting(protocol, work, route, body)
-            if answer is None:
-                return GONE
-        else:
-            answer = await work
+        answer = await (self._waiting(protocol, work, route, body) if route.waits else work)
         protocol.response_bytes(200, JSON, encode(answer))
         return 200
 
     async def _waiting(self, protocol: Any, work: Any, route: Route, body: Any) -> Any:
-        """The answer to somebody who waits; None when they went away meanwhile."""
-        answer = asyncio.ensure_future(work)
+        """The answer to somebody who waits; the desk is told if they go away meanwhile."""
+        here = asyncio.current_task()
+        assert here is not None
+
+        def left(_: asyncio.Future[None]) -> None:
+            if not leaving.cancelled():
+                if route.leaving:
+                    getattr(self._desk, route.leaving)(body.name, body.session)
+                else:
+                    here.cancel()
+
         leaving = asyncio.ensure_future(protocol.client_disconnect())
+        leaving.add_done_callback(left)
         try:
-            await asyncio.wait((answer, leaving), return_when=asyncio.FIRST_COMPLETED)
-            if answer.done():
-                return answer.result()
-            if route.leaving:
-                getattr(self._desk, route.leaving)(body.name, body.session)
-            return None
+            return await work
         finally:
+            leaving.remove_done_callback(left)
             leaving.cancel()
-            answer.cancel()
 
     def _admit(self, scope: Any) -> None:
         headers = scope.headers
