@@ -114,12 +114,12 @@ class Noted:
 class Ordeal:
     """One federation in a folder, and one run on it."""
 
-    def __init__(self, folder: Path, *, nodes: int = 8, through: int = 0) -> None:
+    def __init__(self, folder: Path, *, nodes: int = 8, port: int = 0, through: int = 0) -> None:
         self.folder, self.count = folder, nodes
         folder.mkdir(parents=True, exist_ok=True)
         os.mkfifo(folder / "bell")
         self._bell = os.open(folder / "bell", os.O_RDWR | os.O_NONBLOCK)
-        self.port = free_port()
+        self.port = port or free_port()
         self.daemons: dict[str, Daemon] = {}
         home = folder / "coordinator"
         self._start(

@@ -7,25 +7,11 @@ import random
 from pathlib import Path
 
 import pytest
-from ordeal import APP, Ordeal, children, kill
-
-from atoll.app import read_project
-from atoll.journal import FINISHED, Accepted, Called, Committed, Event, MemoryJournal
-from atoll.runtime import of_project
-from atoll.values import Arrays
+from ordeal import Ordeal, children, kill
+from verdict import examine
 
 TARGETS = ("coordinator", "node", "worker", "host", "program")
 SEED = int(os.environ.get("SEED", "0")) or random.SystemRandom().randrange(1, 1 << 31)
-
-
-def simulated(nodes: int, rounds: int) -> Arrays:
-    """The model of the simulation."""
-    project = read_project(APP)
-    simulation = of_project(project, workers=0)
-    config = project.config.override({"rounds": rounds})
-    journal = MemoryJournal()
-    created = simulation.create(journal, config=config, nodes=nodes, seed=11)
-    return simulation.run(journal, created.id).model
 
 
 def disturb(ordeal: Ordeal, random: random.Random, kills: int, *, every: int) -> list[str]:
@@ -58,25 +44,6 @@ def spin(seconds: float) -> None:
     until = time.perf_counter() + seconds
     while time.perf_counter() < until:
         pass
-
-
-def examine(ordeal: Ordeal, rounds: int) -> None:
-    """The ledger of the clients and the coordinator's journal tell the same story, and each reply counted once."""
-    finished = ordeal.end()
-    assert finished.status == FINISHED, (finished.reason, ordeal.tails())
-    events: list[Event] = [e for _, e in ordeal.events()[0]]
-    assert [e.round for e in events if isinstance(e, Committed)] == list(range(rounds + 1))
-    everybody = {(r, f"node-{i}") for r in range(1, rounds + 1) for i in range(ordeal.count)}
-    accepted = [(e.round, e.node) for e in events if isinstance(e, Accepted)]
-    assert len(accepted) == len(set(accepted)) == len(everybody), "a reply was lost, or counted twice"
-    assert any(isinstance(e, Called) for e in events)
-    noted = ordeal.noted()
-    assert set(noted.ended) == everybody
-    counts = {(e.round, e.node): e.metrics["count"] for e in events if isinstance(e, Accepted)}
-    assert all(count == round for (round, _), count in counts.items()), (
-        "a node's state was applied twice, or lost"
-    )
-    assert ordeal.model().digest == simulated(ordeal.count, rounds).digest
 
 
 @pytest.mark.parametrize(
