@@ -7,7 +7,6 @@ from atoll.wire._backoff import Backoff
 from atoll.wire._bulk import pull, push
 from atoll.wire._bundle import Bundle, extract, pack_bundle, read_bundle
 from atoll.wire._client import Client, Refused, Unreachable
-from atoll.wire._route import Address
 from atoll.wire._manifest import call_digest, check_manifest, digest_of, join, split
 from atoll.wire._messages import (
     API,
@@ -58,6 +57,7 @@ from atoll.wire._messages import (
     Welcome,
 )
 from atoll.wire._numbers import metrics_of, worded
+from atoll.wire._route import Address
 
 __all__ = [
     "API",

@@ -6,114 +6,177 @@ Doesn't know what the objects hold, only their digests and sizes.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping
-from http.client import HTTPResponse
+import http.client
+import io
+import os
+from collections.abc import Collection, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import TypeAlias
+from urllib.parse import quote
 
 import msgspec
 
 from atoll.store import Part, Store
 from atoll.values import ObjectDamaged, StoreError
-from atoll.wire._client import Client
+from atoll.wire._client import Client, Refused
+from atoll.wire._connection import PIECE, Stretch
 from atoll.wire._messages import Fetch, Lack, Lacking, Stored
 
 Blob: TypeAlias = bytes | bytearray | memoryview | Path
 
-PIECE = 1 << 20  # bytes read or written at once
-WINDOW = 32 << 20  # bytes fetched by one request
-AT_ONCE = 10_000  # objects asked about in one request
+ASKED = 10_000  # objects asked about in one request
+AT_ONCE = 128  # objects in one transfer: each is an open file at the receiver
+WINDOW = 32 << 20  # bytes fetched by one request: the server may have to hold them all in memory
 TRIES = 2  # of an object that comes damaged
+_SETTLING = 60.0  # seconds for a receiver to hash and to write what came ...
+_SLOWEST = 20 << 20  # ... and one more for each so many bytes
+_AGAIN = {"object.gap", "request.cut-off"}  # somebody else was at it, or the way broke: ask what is lacking
 
 
 def push(client: Client, federation: str, blobs: Mapping[str, Blob]) -> None:
-    """Send the objects that the coordinator lacks; durable there on return. Raises `Refused`, `Unreachable`, and
-    `ObjectDamaged` when what lies here is not what its digest names."""
-    names = list(blobs)
-    for first in range(0, len(names), AT_ONCE):
-        some = {name: blobs[name] for name in names[first : first + AT_ONCE]}
-        client.patiently(lambda some=some: _push_once(client, federation, some))  # type: ignore[misc]
+    """Send the objects that the coordinator lacks; durable there on return.
+
+    Raises `Refused`, `Unreachable`, `StoreError` (`object.not-a-file`) for a file that can't be read, and `ObjectDamaged`
+    when what lies here is not what its digest names.
+    """
+    names = iter(blobs)
+    while some := list(islice(names, ASKED)):
+        _Upload(client, federation, {name: blobs[name] for name in some}).run()
 
 
 def pull(client: Client, federation: str, objects: Mapping[str, int], store: Store) -> None:
-    """Fetch the objects (digest to size in bytes) that the store lacks. Raises `Refused`, `Unreachable`, `DiskFull`,
-    and `ObjectDamaged` when one came damaged twice."""
-    damage: dict[str, int] = {}
+    """Fetch the objects (digest to size in bytes) that the store lacks.
 
-    def once() -> None:
-        have = store.has(objects)
-        wanted = [name for name in objects if name not in have]
-        while wanted:
-            for digest in _pull_once(client, federation, {d: objects[d] for d in wanted[:AT_ONCE]}, store):
-                damage[digest] = damage.get(digest, 0) + 1
-                if damage[digest] >= TRIES:
-                    mend = "its copy at the coordinator may be damaged: `atoll log` of the coordinator tells"
-                    raise ObjectDamaged("object.damaged", f"{digest} came damaged {TRIES} times", mend)
-            have = store.has(wanted)
-            wanted = [name for name in wanted if name not in have]
-
-    client.patiently(once)
+    Raises `Refused`, `Unreachable`, `DiskFull`, and `ObjectDamaged` when one came damaged twice.
+    """
+    _Download(client, federation, objects, store).run()
 
 
-def _push_once(client: Client, federation: str, blobs: Mapping[str, Blob]) -> None:
-    sizes = {digest: _size(blob) for digest, blob in blobs.items()}
-    question = Lack(federation=federation, objects=sizes)
-    for attempt in range(1, TRIES + 1):
-        lacking = client.call("POST", "/v1/objects/lack", question, Lacking).lack
+class _Damage:
+    """How often each object came damaged. Raises `ObjectDamaged` when that was too often."""
+
+    def __init__(self, message: str, mend: str) -> None:
+        self._times: dict[str, int] = {}
+        self._message, self._mend = message, mend
+
+    def note(self, digests: Collection[str]) -> None:
+        for digest in digests:
+            self._times[digest] = times = self._times.get(digest, 0) + 1
+            if times >= TRIES:
+                raise ObjectDamaged("object.damaged", self._message.format(digest), self._mend)
+
+
+class _Upload:
+    """Objects on their way to a coordinator."""
+
+    def __init__(self, client: Client, federation: str, blobs: Mapping[str, Blob]) -> None:
+        self._client, self._federation, self._blobs = client, federation, blobs
+        self._damage = _Damage("what was sent as {} has another hash", "make it again: nobody has use for it")
+        self._most = 0  # bytes of them that were there when most were
+
+    def run(self) -> None:
+        """Send them all."""
+        while self._client.patiently(self._once, moved=lambda: self._most):
+            pass
+
+    def _once(self) -> bool:
+        """Send what is lacking, or some of it; whether anything remains."""
+        sizes = {digest: _size(blob) for digest, blob in self._blobs.items()}
+        lack = Lack(federation=self._federation, objects=sizes)
+        answer = self._client.once("POST", "/v1/objects/lack", lack, Lacking).lack
+        lacking = {d: held if held <= sizes[d] else 0 for d, held in answer.items() if d in sizes}
+        self._most = max(self._most, sum(sizes.values()) - sum(sizes[d] - n for d, n in lacking.items()))
         if not lacking:
-            return
-        header = msgspec.json.encode([[digest, sizes[digest], held] for digest, held in lacking.items()])
-        length = 8 + len(header) + sum(sizes[digest] - held for digest, held in lacking.items())
-        body = _body(header, [(blobs[digest], held) for digest, held in lacking.items()])
-        path = f"/v1/objects?federation={federation}"
-        with client.answering("PUT", path, body, length=length, wait=60) as response:
-            stored = msgspec.json.decode(response.read(), type=Stored).stored
-        if not (missing := lacking.keys() - set(stored)):
-            return
-        if attempt == TRIES:
-            name = min(missing)
-            raise ObjectDamaged(
-                "object.damaged", f"what was sent as {name} has another hash", "make it again"
-            )
+            return False
+        some = [(d, sizes[d], held) for d, held in islice(lacking.items(), AT_ONCE)]
+        damaged = {d for d, _, _ in some} - set(self._send(some))
+        self._damage.note(damaged)
+        return bool(damaged) or len(some) < len(lacking)
+
+    def _send(self, some: list[tuple[str, int, int]]) -> list[str]:
+        """Send objects (digest, size, bytes that are there); returns those that are whole there now."""
+        header = msgspec.json.encode(some)
+        count = sum(size - held for _, size, held in some)
+        path = f"/v1/objects?federation={quote(self._federation, safe='')}"
+        body, length = self._body(header, some), 8 + len(header) + count
+        try:
+            with self._client.answering(
+                "PUT", path, body, length=length, wait=_SETTLING + count / _SLOWEST
+            ) as response:
+                return msgspec.json.decode(response.read(), type=Stored).stored
+        except Refused as error:
+            if error.code in _AGAIN:
+                raise ConnectionResetError(error.message) from error
+            raise
+
+    def _body(
+        self, header: bytes, some: list[tuple[str, int, int]]
+    ) -> Iterator[bytes | memoryview | Stretch]:
+        yield len(header).to_bytes(8, "little") + header
+        for digest, size, held in some:
+            blob = self._blobs[digest]
+            if isinstance(blob, Path):
+                if held < size:
+                    with _opened(blob) as file:
+                        yield Stretch(file, held, size - held)
+            else:
+                view = memoryview(blob).cast("B")
+                for at in range(held, size, PIECE):
+                    yield view[at : at + PIECE]
 
 
-def _body(header: bytes, blobs: Iterable[tuple[Blob, int]]) -> Iterator[bytes | memoryview]:
-    yield len(header).to_bytes(8, "little") + header
-    for blob, held in blobs:
-        if isinstance(blob, Path):
-            yield from _file(blob, held)
-        else:
-            view = memoryview(blob).cast("B")
-            for at in range(held, view.nbytes, PIECE):
-                yield view[at : at + PIECE]
+class _Download:
+    """Objects on their way from a coordinator."""
+
+    def __init__(self, client: Client, federation: str, objects: Mapping[str, int], store: Store) -> None:
+        self._client, self._federation, self._store = client, federation, store
+        self._wanted = dict(objects)
+        self._damage = _Damage(
+            "{} came damaged again", "make it again: the coordinator's copy may be damaged"
+        )
+        self._came = 0  # bytes
+        self._buffer = memoryview(bytearray(PIECE))
+
+    def run(self) -> None:
+        """Fetch them all."""
+        while self._client.patiently(self._once, moved=lambda: self._came):
+            pass
+
+    def _once(self) -> bool:
+        """Fetch what is lacking, or some of it; whether anything may remain."""
+        for digest in self._store.has(self._wanted):
+            del self._wanted[digest]
+        if self._wanted:
+            with contextlib.ExitStack() as stack:
+                some = islice(self._wanted.items(), AT_ONCE)
+                parts = [stack.enter_context(self._store.receive(digest, size)) for digest, size in some]
+                for window in _windows(parts):
+                    self._receive(window)
+                self._damage.note(self._store.settle(parts))
+        return bool(self._wanted)
+
+    def _receive(self, window: list[tuple[Part, int, int]]) -> None:
+        pieces = [(part.digest, offset, length) for part, offset, length in window]
+        fetch = msgspec.json.encode(Fetch(federation=self._federation, pieces=pieces))
+        with self._client.answering("POST", "/v1/objects/fetch", fetch, wait=_SETTLING) as response:
+            for part, _, length in window:
+                self._take(response, part, length)
+            if response.read(1):
+                raise StoreError("object.too-long", "more bytes came than were asked for", "fetch again")
+
+    def _take(self, response: http.client.HTTPResponse, part: Part, left: int) -> None:
+        while left:
+            count = response.readinto(self._buffer[: min(PIECE, left)])
+            if not count:
+                raise ConnectionResetError(f"the answer ended {left:,} bytes early")
+            part.write(self._buffer[:count])
+            self._came += count
+            left -= count
 
 
-def _file(path: Path, begin: int) -> Iterator[memoryview]:
-    piece = memoryview(bytearray(PIECE))
-    with open(path, "rb", buffering=0) as file:
-        file.seek(begin)
-        while count := file.readinto(piece):
-            yield piece[:count]
-
-
-def _pull_once(client: Client, federation: str, objects: Mapping[str, int], store: Store) -> set[str]:
-    """Fetch them in one request; returns those that came damaged."""
-    with contextlib.ExitStack() as stack:
-        parts = [stack.enter_context(store.receive(digest, size)) for digest, size in objects.items()]
-        buffer = memoryview(bytearray(PIECE))
-        for window in _windows(parts):
-            pieces = [(part.digest, offset, length) for part, offset, length in window]
-            fetch = msgspec.json.encode(Fetch(federation=federation, pieces=pieces))
-            with client.answering("POST", "/v1/objects/fetch", fetch, wait=60) as response:
-                for part, _, length in window:
-                    _take(response, part, length, buffer)
-                if response.read(1):
-                    raise StoreError("object.too-long", "more bytes came than were asked for", "fetch again")
-        return store.settle(parts)
-
-
-def _windows(parts: Iterable[Part]) -> Iterator[list[tuple[Part, int, int]]]:
-    """What is lacking of all of them (part, offset, length), in portions that a server can hold in memory."""
+def _windows(parts: list[Part]) -> Iterator[list[tuple[Part, int, int]]]:
+    """What is lacking of all of them (part, offset, length), a request's worth at a time."""
     window: list[tuple[Part, int, int]] = []
     room = WINDOW
     for part in parts:
@@ -129,14 +192,17 @@ def _windows(parts: Iterable[Part]) -> Iterator[list[tuple[Part, int, int]]]:
         yield window
 
 
-def _take(response: HTTPResponse, part: Part, left: int, buffer: memoryview) -> None:
-    while left:
-        count = response.readinto(buffer[: min(PIECE, left)])
-        if not count:
-            raise ConnectionError(f"the answer ended {left:,} bytes early")
-        part.write(buffer[:count])
-        left -= count
-
-
 def _size(blob: Blob) -> int:
-    return blob.stat().st_size if isinstance(blob, Path) else memoryview(blob).nbytes
+    if not isinstance(blob, Path):
+        return memoryview(blob).nbytes
+    with _opened(blob) as file:
+        return os.fstat(file.fileno()).st_size
+
+
+def _opened(path: Path) -> io.FileIO:
+    try:
+        return io.FileIO(path)
+    except OSError as error:
+        raise StoreError(
+            "object.not-a-file", f"{path} can't be sent: {error.strerror}", "make it again"
+        ) from error

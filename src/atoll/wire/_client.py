@@ -39,6 +39,7 @@ class Refused(AtollError):
     def __init__(self, code: str, message: str, mend: str = "", *, status: int = 400) -> None:
         super().__init__(code, message, mend)
         self.status = status
+        self.exit_code = {400: 2, 404: 3}.get(status, 1)
         self.retry_after = 0.0  # seconds
 
 
@@ -72,24 +73,27 @@ class Client:
         self.closing = threading.Event()
         self._local = threading.local()
         self._lock = threading.Lock()
-        self._open: weakref.WeakSet[Connection] = weakref.WeakSet()  # a thread that ends takes its own with it
+        # a thread that ends takes its own with it
+        self._open: weakref.WeakSet[Connection] = weakref.WeakSet()
         self._decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
 
     def call(
         self, method: str, path: str, body: msgspec.Struct | None, answer: type[T], *, wait: float = 0
     ) -> T:
         """Send a message and return the answer; `wait` is how long the other side may hold it back."""
+        return self.patiently(lambda: self.once(method, path, body, answer, wait=wait))
+
+    def once(
+        self, method: str, path: str, body: msgspec.Struct | None, answer: type[T], *, wait: float = 0
+    ) -> T:
+        """As `call`, but one try, for use inside `patiently`."""
         content = _encode(body) if body is not None else None
         decoder = self._decoders.get(answer)
         if decoder is None:
             decoder = self._decoders[answer] = msgspec.json.Decoder(answer)
-
-        def once() -> T:
-            with self.answering(method, path, content, wait=wait) as response:
-                found: T = decoder.decode(_whole(response))
-                return found
-
-        return self.patiently(once)
+        with self.answering(method, path, content, wait=wait) as response:
+            found: T = decoder.decode(_whole(response))
+            return found
 
     def fetch(self, path: str) -> bytes:
         """The bytes that lie at a path."""
@@ -108,7 +112,7 @@ class Client:
         `http.client`'s."""
         whole = False
         try:
-            response = self._ask(method, path, body, self._headers_of(body, length), wait + MARGIN)
+            response = self._ask(method, path, body, self._headers_of(method, body, length), wait + MARGIN)
             if response.status >= 300:
                 error = _refusal(
                     response.status, response.read(_PROBLEM), response.headers.get("Retry-After")
@@ -128,7 +132,8 @@ class Client:
             try:
                 return attempt()
             except (Refused, msgspec.MsgspecError, *_FAULTS) as error:
-                if self.closing.is_set():
+                passing = not isinstance(error, Refused) or error.status in _PASSING
+                if self.closing.is_set() and passing:
                     raise _closed() from error
                 if (now := moved()) != before:
                     began, backoff, before = self._clock(), Backoff(self._chance), now
@@ -167,15 +172,12 @@ class Client:
             raise Unreachable("wire.unreachable", message, mend) from error
         return 0.0
 
-    def _headers_of(self, body: Body, length: int | None) -> dict[str, str]:
-        headers = dict(self._headers)
+    def _headers_of(self, method: str, body: Body, length: int | None) -> dict[str, str]:
+        if body is None:
+            return self._headers if method == "GET" else {**self._headers, "Content-Length": "0"}
         if isinstance(body, bytes):
-            headers |= {"Content-Type": "application/json", "Content-Length": str(len(body))}
-        elif body is not None:
-            headers |= {"Content-Type": "application/octet-stream", "Content-Length": str(length)}
-        elif length is not None:
-            headers["Content-Length"] = str(length)
-        return headers
+            return {**self._headers, "Content-Type": "application/json", "Content-Length": str(len(body))}
+        return {**self._headers, "Content-Type": "application/octet-stream", "Content-Length": str(length)}
 
     def _ask(
         self, method: str, path: str, body: Body, headers: dict[str, str], wait: float
@@ -208,9 +210,11 @@ class Client:
 
 
 def _whole(response: http.client.HTTPResponse) -> bytes:
-    body = response.read(LARGEST + 1) if response.length is None or response.length > LARGEST else response.read()
+    known = response.length is not None and response.length <= LARGEST
+    body = response.read() if known else response.read(LARGEST + 1)
     if len(body) > LARGEST:
-        raise Refused("wire.bad-answer", f"an answer of more than {LARGEST:,} bytes", "see what answers there")
+        message = f"an answer of more than {LARGEST:,} bytes"
+        raise Refused("wire.bad-answer", message, "see what answers there")
     return body
 
 

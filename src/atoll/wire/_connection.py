@@ -75,8 +75,11 @@ class Connection(http.client.HTTPConnection):
             try:
                 for piece in body:
                     self._send(piece)
-            except OSError:  # it may have been refused before it was all there
-                return self._refused_early()
+            except OSError:
+                early = self._refused_early()
+                if early is None:
+                    raise
+                return early
         self.sock.settimeout(wait)
         response = self.getresponse()
         if self.sock is not None:
@@ -143,15 +146,15 @@ class Connection(http.client.HTTPConnection):
             self.sock.sendall(buffer[:count])
             left -= count
 
-    def _refused_early(self) -> http.client.HTTPResponse:
-        """The answer that came before the body was all sent; else raises what is being handled."""
+    def _refused_early(self) -> http.client.HTTPResponse | None:
+        """The answer that came before the body was all sent, if it says why."""
         self.sock.settimeout(_ANSWERED)
         with contextlib.suppress(OSError, http.client.HTTPException):
             response = self.getresponse()
             if response.status >= 400:
                 response.will_close = True
                 return response
-        raise
+        return None
 
 
 def _shrunk(piece: Stretch) -> ConnectionError:
