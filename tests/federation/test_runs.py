@@ -46,7 +46,7 @@ def test_a_client_that_raises_is_a_failed_reply_with_its_traceback(local: Place,
 
 
 def test_interrupting_detaches_and_the_run_goes_on(local: Place, tiny):
-    settings = ["--set", "rounds=8", "--set", "pause=0.2"]
+    settings = ["--set", "rounds=20", "--set", "pause=0.3"]
     with local.start("run", *ON, "--name", "left", *settings, inside=tiny) as process:
         for line in iter(process.stdout.readline, ""):
             if "round 1/" in line:
