@@ -1,6 +1,6 @@
 """A whole small federation in one process, to be killed anywhere and begun again: `python desk_ordeal.py HOME`.
 
-Nodes keep their answers on disk before they send them, and a ledger of what they performed; the program replays its journal.
+Nodes keep their answers on disk before they send them, and perform nothing twice; the program replays its journal.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ class OrdealNode(FakeNode):
                 await self.perform(offer)
 
     async def perform(self, offer: Offer) -> None:
-        with (self.world.home / "ledger").open("a") as ledger:
-            ledger.write(f"{offer.key}\n")
+        path = self.outbox / offer.key
+        assert not path.exists(), f"{offer.key} is performed twice"
         self.hand.pop(f"{offer.run}/{offer.key}", None)
         failing = offer.ordinal == 1 and self.name == "b"
         big = self.world.keep(offer.key.encode())
@@ -52,8 +52,9 @@ class OrdealNode(FakeNode):
             if failing
             else good(offer.key, changed=True, objects={big: len(offer.key)})
         )
-        path = self.outbox / offer.key
-        path.write_bytes(msgspec.json.encode(self.answer(offer, outcome)))
+        part = self.world.home / f"part-{self.name}"
+        part.write_bytes(msgspec.json.encode(self.answer(offer, outcome)))
+        part.rename(path)
         await self.send(self.answer(offer, outcome))
 
     async def send(self, answer: Answer) -> None:
@@ -91,7 +92,10 @@ async def main(home: Path) -> None:
     info = await world.new_run(RUN, id=RUN, nodes=list(NODES), where="here")
     serving = [asyncio.create_task(n.serve()) for n in nodes]
     if info.summary["status"] != "finished":
-        await drive(world)
+        driving = asyncio.create_task(drive(world))
+        done, _ = await asyncio.wait([driving, *serving], return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
     for task in serving:
         task.cancel()
     await asyncio.gather(*serving, return_exceptions=True)
@@ -100,6 +104,6 @@ async def main(home: Path) -> None:
 
 if __name__ == "__main__":
     try:
-        asyncio.run(asyncio.wait_for(main(Path(sys.argv[1])), 30))
+        asyncio.run(asyncio.wait_for(main(Path(sys.argv[1])), 100))
     except Refusal as refusal:
         sys.exit(f"refused: {refusal.code}: {refusal}")

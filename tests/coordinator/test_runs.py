@@ -13,6 +13,7 @@ from desk_world import FakeHost, FakeNode, FakeProgram, World, good, settle
 from atoll.journal import Accepted, Finished, Logged
 from atoll.service.coordinator import _run
 from atoll.service.coordinator._refusals import Refusal
+from atoll.service.coordinator._registry import RunRecord
 from atoll.store import digest_bytes
 from atoll.wire import Bad, Check, Federation, Lack, Line, Lines, Manifest, ProbeResult
 
@@ -146,6 +147,46 @@ def test_stop_asks_the_program_and_resume_goes_on_with_what_was_accepted(play: A
         assert [o.node for o in heard.outcomes] == ["a"]
         assert (await b.reply(offer)).status == "accepted", "it was done while the run was stopped"
         assert [e.node for e in world.events(run, Accepted)] == ["a", "b"]
+
+    play(scene)
+
+
+def test_a_stop_is_told_once_and_again_after_a_beat(play: Any) -> None:
+    async def scene(world: World) -> None:
+        host = FakeHost(world)
+        await host.hello()
+        await world.nodes("a")
+        run = (await world.new_run()).summary["id"]
+        await host.poll()
+        program = FakeProgram(world, run)
+        await program.attend()
+        await world.desk.stop(run)
+        assert (await host.poll()).stop == [run]
+        assert (await host.poll()).stop == []
+        assert (await program.say(wait=30)).stop
+        listening = asyncio.create_task(program.say(wait=30))
+        await settle()
+        assert not listening.done(), "it knows, and may wait for what it needs to end"
+        await world.clock.move(6)
+        assert (await host.poll()).stop == [run]
+        await world.clock.move(15)
+        await world.desk.durable()
+        assert (await world.desk.run(run)).summary["status"] == "stopped"
+        with pytest.raises(Refusal) as ended:
+            await listening
+        assert ended.value.code == "run.fenced"
+
+    play(scene)
+
+
+def test_a_crash_before_a_new_run_is_there_leaves_nothing(play: Any) -> None:
+    async def scene(world: World) -> None:
+        (a,) = await world.nodes("a")
+        world.desk._books.registry.put("run", "abc", RunRecord(id="abc"))
+        await world.desk._books.registry.durable()
+        await world.crash()
+        await a.poll()
+        assert (await world.new_run(id="abc")).summary["id"] == "abc"
 
     play(scene)
 
