@@ -178,11 +178,18 @@ class Ordeal:
         return True
 
     def events(self, after: int = 0, wait: float = 0.0) -> tuple[list[tuple[int, Event]], bool]:
-        """Events of the run, and whether more can come."""
+        """Events of the run, one page of them, and whether more can come."""
         found = self.client.call(
             "GET", f"/v1/runs/{self.run}/events?after={after}&wait={wait}", None, Events, wait=wait
         )
         return [(n, decode(body)) for n, body in found.events], found.live
+
+    def everything(self) -> list[Event]:
+        """All events until now."""
+        found: list[tuple[int, Event]] = []
+        while page := self.events(found[-1][0] if found else 0)[0]:
+            found += page
+        return [event for _, event in found]
 
     def end(self, patience: float = PATIENCE) -> Finished:
         """Wait for the run's end."""
@@ -198,12 +205,11 @@ class Ordeal:
 
     def finished(self) -> bool:
         """Whether the run is over."""
-        events, _live = self.events()
-        return any(isinstance(e, Finished) for _, e in events)
+        return any(isinstance(event, Finished) for event in self.everything())
 
     def model(self) -> Arrays:
         """The model that the run ended with: its last committed state."""
-        state = [event.state for _, event in self.events()[0] if isinstance(event, Committed)][-1]
+        state = [event.state for event in self.everything() if isinstance(event, Committed)][-1]
         shelved = self.client.call(
             "GET", f"/v1/runs/{self.run}/shelf?keys={','.join(state.values())}", None, Shelved
         )

@@ -115,11 +115,11 @@ def test_nothing_grows_with_the_rounds(rounds: int, tmp_path: Path) -> None:
         ordeal.begin(rounds=rounds, work=0.02)
         first = around(ordeal, rounds // 4)
         then = around(ordeal, rounds - SAMPLES - 3)
+        report(first, then)
         examine(ordeal, rounds)
     finally:
         ends = ordeal.close()
     assert set(ends.values()) == {0}, ordeal.tails()
-    report(first, then)
 
     assert set(first.processes) == set(then.processes)
     assert {f"node-{i}/0" for i in range(3)} | {"host/0"} <= set(then.processes)

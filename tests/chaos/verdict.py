@@ -8,7 +8,7 @@ from __future__ import annotations
 from ordeal import APP, Ordeal
 
 from atoll.app import read_project
-from atoll.journal import FINISHED, Accepted, Called, Committed, Event, MemoryJournal
+from atoll.journal import FINISHED, Accepted, Called, Committed, MemoryJournal
 from atoll.runtime import of_project
 from atoll.values import Arrays
 
@@ -27,7 +27,7 @@ def examine(ordeal: Ordeal, rounds: int) -> None:
     """The ledger of the clients and the coordinator's journal tell the same story, and each reply counted once."""
     finished = ordeal.end()
     assert finished.status == FINISHED, (finished.reason, ordeal.tails())
-    events: list[Event] = [e for _, e in ordeal.events()[0]]
+    events = ordeal.everything()
     assert [e.round for e in events if isinstance(e, Committed)] == list(range(rounds + 1))
     everybody = {(r, f"node-{i}") for r in range(1, rounds + 1) for i in range(ordeal.count)}
     accepted = [(e.round, e.node) for e in events if isinstance(e, Accepted)]
