@@ -49,7 +49,7 @@ def test_interrupting_detaches_and_the_run_goes_on(local: Place, tiny):
     settings = ["--set", "rounds=20", "--set", "pause=0.3"]
     with local.start("run", *ON, "--name", "left", *settings, inside=tiny) as process:
         for line in iter(process.stdout.readline, ""):
-            if "round 1/" in line:
+            if "round  1/" in line:
                 break
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=20)
