@@ -32,7 +32,9 @@ def refusal(error: Exception) -> Refusal:
     if isinstance(error, NotFound):
         return Refusal(404, error.code, error.message, error.mend)
     if isinstance(error, StoreError):
-        return Refusal(409, error.code, error.message, error.mend)
+        return Refusal(
+            400 if error.code == "object.bad-digest" else 409, error.code, error.message, error.mend
+        )
     if isinstance(error, AtollError):
         return Refusal(400, error.code, error.message, error.mend)
     log.error("a request failed", exc_info=error)

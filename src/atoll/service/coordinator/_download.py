@@ -8,12 +8,14 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator, Sequence
+from typing import TypeAlias
 
 from atoll.service.coordinator._refusals import Refusal
 from atoll.store import Store
 from atoll.values import StoreError
 
 PIECE = 1 << 20  # bytes read at once
+Piece: TypeAlias = tuple[str, int, int]  # object, offset, length
 _FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
@@ -21,7 +23,7 @@ class Download:
     """The bytes of pieces (object, offset, length), a megabyte or so at a time. One thread at a time uses it, and not the event
     loop's."""
 
-    def __init__(self, store: Store, pieces: Sequence[tuple[str, int, int]]) -> None:
+    def __init__(self, store: Store, pieces: Sequence[Piece]) -> None:
         self._store, self._pieces, self._lock = store, pieces, threading.Lock()
         self._digest, self._descriptor = "", -1
         self._reads = self._each()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 from urllib.parse import parse_qs
@@ -19,7 +19,8 @@ from granian._granian import RSGIProtocolClosed
 
 from atoll.service.coordinator._answers import JSON, encode, log, read
 from atoll.service.coordinator._desk import Desk
-from atoll.service.coordinator._download import PIECE, Download
+from atoll.service.coordinator._download import PIECE, Download, Piece
+from atoll.service.coordinator._pipe import WORKS, Pipe
 from atoll.service.coordinator._refusals import Refusal
 from atoll.service.coordinator._upload import Upload
 from atoll.store import Store
@@ -117,7 +118,7 @@ class Objects:
     async def _send(self, scope: Any, protocol: Any) -> int:
         fetch = self._fetch.decode(await read(scope, protocol, QUESTION))
         await self._desk.federation(fetch.federation)
-        return await self._stream(protocol, Download(self._store, fetch.pieces), 200, [BYTES])
+        return await self._out(protocol, fetch.pieces, 200, [BYTES])
 
     async def _get(self, scope: Any, protocol: Any) -> int:
         found = _ONE.fullmatch(scope.path)
@@ -127,38 +128,69 @@ class Objects:
         headers = [BYTES, ("accept-ranges", "bytes"), ("etag", f'"{digest}"')]
         wanted = _range(scope.headers.get("range"), size)
         if wanted is None:
-            return await self._stream(protocol, Download(self._store, [(digest, 0, size)]), 200, headers)
+            return await self._out(protocol, [(digest, 0, size)], 200, headers)
         begin, end = wanted
         if begin >= end:
             raise Refusal(
                 416, "object.bad-range", f"{digest} has {size:,} bytes", "ask for those that are there"
             )
         headers.append(("content-range", f"bytes {begin}-{end - 1}/{size}"))
-        return await self._stream(
-            protocol, Download(self._store, [(digest, begin, end - begin)]), 206, headers
-        )
+        return await self._out(protocol, [(digest, begin, end - begin)], 206, headers)
 
-    async def _stream(
-        self, protocol: Any, download: Download, status: int, headers: list[tuple[str, str]]
+    async def _out(
+        self, protocol: Any, pieces: Sequence[Piece], status: int, headers: list[tuple[str, str]]
     ) -> int:
-        """Send all of it; nothing is begun when the beginning can't be read."""
+        """Send pieces, no faster than they are taken; nothing is begun when the beginning can't be read."""
+        download = Download(self._store, pieces)
         try:
             total = await self._thread(download.check)
-            piece = await self._thread(download.next)
-            transport = protocol.response_stream(status, [*headers, ("content-length", str(total))])
-            try:
-                await self._send_all(transport, download, piece)
-            except RSGIProtocolClosed:  # whoever asked has gone away
-                return GONE
-            except (AtollError, OSError) as error:  # too late to say so: what was promised ends too early
-                log.error("a transfer broke off: %s", error)
-                return BROKEN
+            headers = [*headers, ("content-length", str(total))]
+            if (
+                len(pieces) == 1
+                and total > PIECE
+                and (path := await self._thread(self._store.path, pieces[0][0]))
+            ):
+                _, begin, length = pieces[0]
+                protocol.response_file_range(status, headers, str(path), begin, begin + length)
+                self.bytes_out += total
+                return status
+            return await self._several(protocol, download, total, status, headers)
         finally:
             await self._at_last(download.close)
+
+    async def _several(
+        self, protocol: Any, download: Download, total: int, status: int, headers: list[tuple[str, str]]
+    ) -> int:
+        first = await self._thread(download.next)
+        if len(first) == total:
+            protocol.response_bytes(status, headers, first)
+            self.bytes_out += total
+            return status
+        try:
+            if WORKS:
+                await self._through_pipe(protocol, download, first, status, headers)
+            else:
+                await self._stream(protocol.response_stream(status, headers), download, first)
+        except (BrokenPipeError, RSGIProtocolClosed):  # whoever asked has gone away
+            return GONE
+        except (AtollError, OSError) as error:  # too late to say so: what was promised ends too early
+            log.error("a transfer broke off: %s", error or type(error).__name__)
+            return BROKEN
         return status
 
-    async def _send_all(self, transport: Any, download: Download, piece: bytes) -> None:
-        """The next megabyte is read while this one is sent."""
+    async def _through_pipe(
+        self, protocol: Any, download: Download, first: bytes, status: int, headers: list[tuple[str, str]]
+    ) -> None:
+        pipe = Pipe()
+        try:
+            protocol.response_file(status, headers, pipe.path)
+            await pipe.write_all(first, lambda: self._thread(download.next))
+        finally:
+            self.bytes_out += pipe.written
+            pipe.close()
+
+    async def _stream(self, transport: Any, download: Download, piece: bytes) -> None:
+        """The next megabyte is read while this one is sent, or waits to be: granian holds all of it."""
         while piece:
             reading = self._thread(download.next)
             try:
