@@ -10,7 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from small_server import SmallServer  # noqa: E402
+from small_server import SmallServer
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from typing import Any, Self
 import msgspec
 
 from atoll.store import MemoryStore, Store
+from atoll.values import NotFound
 from atoll.wire import Address, Fetch, Lack, Lacking, Ok, Problem, Stored
 
 Script = Callable[["Handler"], None]
@@ -31,7 +32,9 @@ class _Quiet(ThreadingHTTPServer):
 class SmallServer:
     """Serves until it is closed. `then` scripts the answers to the next requests; what isn't scripted is `Ok` or objects."""
 
-    def __init__(self, store: Store | None = None, *, certificate: Path | None = None, port: int = 0) -> None:
+    def __init__(
+        self, store: Store | None = None, *, certificate: Path | None = None, name: str = "localhost"
+    ) -> None:
         self.store: Store = store or MemoryStore()
         self.seen: list[tuple[str, str, dict[str, str]]] = []
         self.bodies: list[bytes] = []
@@ -41,7 +44,7 @@ class SmallServer:
         self.unscrambled = deque[Callable[[bytes], bytes]]()  # what to do to the bytes of the next fetches
         self._script: deque[Script] = deque()
         self._connections: set[socket.socket] = set()
-        self._server = _Quiet(("127.0.0.1", port), type("_Handler", (Handler,), {"server_": self}))
+        self._server = _Quiet(("127.0.0.1", 0), type("_Handler", (Handler,), {"server_": self}))
         if certificate is not None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(certificate)
@@ -50,7 +53,7 @@ class SmallServer:
             )
         self.port: int = self._server.server_address[1]
         scheme = "https" if certificate else "http"
-        self.address = Address(f"{scheme}://localhost:{self.port}", token="t0ken", ca=str(certificate or ""))
+        self.address = Address(f"{scheme}://{name}:{self.port}", token="t0ken", ca=str(certificate or ""))
         threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
         ).start()
@@ -99,7 +102,7 @@ class Handler(BaseHTTPRequestHandler):
             if self.server_._script:
                 self.server_._script.popleft()(self)
             elif self.path.startswith("/v1/objects"):
-                self._objects()
+                self._guarded()
             else:
                 self.server_.bodies.append(self.body())
                 self.answer(200, msgspec.json.encode(Ok()))
@@ -123,6 +126,12 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.flush()
 
     def log_message(self, format: str, *args: Any) -> None: ...
+
+    def _guarded(self) -> None:
+        try:
+            self._objects()
+        except NotFound as error:
+            self.answer(404, msgspec.json.encode(Problem(code=error.code, message=error.message)))
 
     def _objects(self) -> None:
         if self.command == "PUT":
@@ -178,6 +187,38 @@ def hanging_up(handler: Handler) -> None:
     """Answers nothing and closes."""
     handler.body()
     handler.close_connection = True
+
+
+def cut_short(handler: Handler) -> None:
+    """Refuses an upload while it comes, and closes."""
+    handler.rfile.read(8)
+    handler.answer(413, msgspec.json.encode(Problem(code="test.too-large", message="too large")))
+    handler.connection.shutdown(socket.SHUT_WR)
+    handler.close_connection = True
+
+
+def tunnelling(port: int) -> Script:
+    """Answers as a proxy does that lets a client through to a port of this machine."""
+
+    def script(handler: Handler) -> None:
+        with socket.create_connection(("127.0.0.1", port)) as up:
+            handler.wfile.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            handler.wfile.flush()
+            back = threading.Thread(target=_pump, args=(up, handler.connection), daemon=True)
+            back.start()
+            _pump(handler.connection, up)
+            back.join()
+        handler.close_connection = True
+
+    return script
+
+
+def _pump(source: socket.socket, target: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while piece := source.recv(1 << 16):
+            target.sendall(piece)
+    with contextlib.suppress(OSError):
+        target.shutdown(socket.SHUT_WR)
 
 
 def certificate(folder: Path, name: str = "localhost") -> Path:

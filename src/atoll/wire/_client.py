@@ -114,9 +114,8 @@ class Client:
         try:
             response = self._ask(method, path, body, self._headers_of(method, body, length), wait + MARGIN)
             if response.status >= 300:
-                error = _refusal(
-                    response.status, response.read(_PROBLEM), response.headers.get("Retry-After")
-                )
+                told = _read(response, _PROBLEM)
+                error = _refusal(response.status, told, response.headers.get("Retry-After"))
                 whole = response.isclosed() and not response.will_close
                 raise error
             yield response
@@ -210,12 +209,17 @@ class Client:
 
 
 def _whole(response: http.client.HTTPResponse) -> bytes:
-    known = response.length is not None and response.length <= LARGEST
-    body = response.read() if known else response.read(LARGEST + 1)
+    body = _read(response, LARGEST + 1)
     if len(body) > LARGEST:
         message = f"an answer of more than {LARGEST:,} bytes"
         raise Refused("wire.bad-answer", message, "see what answers there")
     return body
+
+
+def _read(response: http.client.HTTPResponse, most: int) -> bytes:
+    """All of an answer, or as much as so many bytes; only what is read to its end is known not to be cut off."""
+    whole = response.length is not None and response.length <= most
+    return response.read() if whole else response.read(most)
 
 
 def _refusal(status: int, content: bytes, retry_after: str | None) -> Refused:

@@ -26,7 +26,7 @@ class Stretch(NamedTuple):
 
     file: io.FileIO
     begin: int
-    count: int
+    length: int
 
 
 Body: TypeAlias = bytes | Iterable[bytes | memoryview | Stretch] | None
@@ -82,6 +82,8 @@ class Connection(http.client.HTTPConnection):
                 return early
         self.sock.settimeout(wait)
         response = self.getresponse()
+        if response.length is None and not response.chunked:  # http.client takes such a head for a whole one
+            raise ConnectionResetError("the answer was cut off in its head")
         if self.sock is not None:
             self.sock.settimeout(STALLED)
         return response
@@ -133,11 +135,11 @@ class Connection(http.client.HTTPConnection):
             self.sock.sendall(piece)
         elif isinstance(self.sock, ssl.SSLSocket):  # its sendfile takes 8 KiB at a time
             self._send_read(piece)
-        elif self.sock.sendfile(piece.file, piece.begin, piece.count) < piece.count:
+        elif self.sock.sendfile(piece.file, piece.begin, piece.length) < piece.length:
             raise _shrunk(piece)
 
     def _send_read(self, piece: Stretch) -> None:
-        buffer, left = memoryview(bytearray(min(PIECE, piece.count))), piece.count
+        buffer, left = memoryview(bytearray(min(PIECE, piece.length))), piece.length
         piece.file.seek(piece.begin)
         while left:
             count = piece.file.readinto(buffer[: min(PIECE, left)])
