@@ -207,6 +207,27 @@ def test_somebody_else_at_it_makes_us_ask_again(server, client):
     assert server.store.has(blobs) == set(blobs)
 
 
+def test_who_has_not_noticed_the_cut_yet_is_given_time(server, way, monkeypatch):
+    """Its hands are still on the part when we ask again; without that time all would be sent from the beginning."""
+    blobs, asked = some_bytes(5 * MB), []
+    truth = server.store.held
+    monkeypatch.setattr(
+        server.store, "held", lambda some: {} if asked.append(1) or len(asked) in (2, 3) else truth(some)
+    )
+    way.next(*([Fate()] if way.http else []), Fate("cut", UP, 3 * MB))
+    push(client_of(server, way), "default", blobs)
+    assert server.received == 5 * MB
+    assert len(asked) == 4
+
+
+def test_who_never_lets_go_gets_it_all_again(server, way, monkeypatch):
+    blobs = some_bytes(5 * MB)
+    monkeypatch.setattr(server.store, "held", lambda _: {})
+    way.next(*([Fate()] if way.http else []), Fate("cut", UP, 3 * MB))
+    push(client_of(server, way), "default", blobs)
+    assert server.store.has(blobs) == set(blobs)
+
+
 # -- damage ------------------------------------------------------------------------------------------------------------
 
 

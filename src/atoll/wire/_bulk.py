@@ -13,7 +13,6 @@ from collections.abc import Collection, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import TypeAlias
-from urllib.parse import quote
 
 import msgspec
 
@@ -28,6 +27,7 @@ Blob: TypeAlias = bytes | bytearray | memoryview | Path
 ASKED = 10_000  # objects asked about in one request
 AT_ONCE = 128  # objects in one transfer: each is an open file at the receiver
 WINDOW = 32 << 20  # bytes fetched by one request: the server may have to hold them all in memory
+LETTING_GO = 4  # times that we ask again when a receiver may not have noticed yet that it was cut off
 TRIES = 2  # of an object that comes damaged
 _SETTLING = 60.0  # seconds for a receiver to hash and to write what came ...
 _SLOWEST = 20 << 20  # ... and one more for each so many bytes
@@ -74,6 +74,8 @@ class _Upload:
         self._client, self._federation, self._blobs = client, federation, blobs
         self._damage = _Damage("what was sent as {} has another hash", "make it again: nobody has use for it")
         self._most = 0  # bytes of them that were there when most were
+        self._begun: set[str] = set()  # objects that were on their way when it was cut off
+        self._asked = 0  # times since then
 
     def run(self) -> None:
         """Send them all."""
@@ -89,8 +91,12 @@ class _Upload:
         self._most = max(self._most, sum(sizes.values()) - sum(sizes[d] - n for d, n in lacking.items()))
         if not lacking:
             return False
+        if self._asked < LETTING_GO and any(d in self._begun and not n for d, n in lacking.items()):
+            self._asked += 1  # sent from the beginning, all of it would go twice
+            raise ConnectionResetError("what came before the cut is still in other hands")
         some = [(d, sizes[d], held) for d, held in islice(lacking.items(), AT_ONCE)]
         damaged = {d for d, _, _ in some} - set(self._send(some))
+        self._begun, self._asked = set(), 0
         self._damage.note(damaged)
         return bool(damaged) or len(some) < len(lacking)
 
@@ -98,7 +104,7 @@ class _Upload:
         """Send objects (digest, size, bytes that are there); returns those that are whole there now."""
         header = msgspec.json.encode(some)
         count = sum(size - held for _, size, held in some)
-        path = f"/v1/objects?federation={quote(self._federation, safe='')}"
+        path = f"/v1/objects?federation={self._federation}"
         body, length = self._body(header, some), 8 + len(header) + count
         try:
             with self._client.answering(
@@ -113,8 +119,11 @@ class _Upload:
     def _body(
         self, header: bytes, some: list[tuple[str, int, int]]
     ) -> Iterator[bytes | memoryview | Stretch]:
+        self._begun, self._asked = set(), 0
         yield len(header).to_bytes(8, "little") + header
         for digest, size, held in some:
+            if size - held > PIECE:
+                self._begun.add(digest)
             blob = self._blobs[digest]
             if isinstance(blob, Path):
                 if held < size:

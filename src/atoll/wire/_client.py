@@ -124,9 +124,13 @@ class Client:
             if not whole:
                 self._drop()
 
-    def patiently(self, attempt: Callable[[], T], *, moved: Callable[[], int] = lambda: 0) -> T:
-        """Try until it is done, refused, or patience is over, which begins anew whenever `moved` has changed."""
-        began, backoff, before = self._clock(), Backoff(self._chance), moved()
+    def patiently(self, attempt: Callable[[], T], *, moved: Callable[[], int] | None = None) -> T:
+        """Try until it is done, refused, or patience is over.
+
+        What may take long has `moved`: patience is then counted from a failure on, and anew whenever that has changed.
+        """
+        began = self._clock() if moved is None else None
+        backoff, before = Backoff(self._chance), moved() if moved else 0
         while True:
             try:
                 return attempt()
@@ -134,7 +138,8 @@ class Client:
                 passing = not isinstance(error, Refused) or error.status in _PASSING
                 if self.closing.is_set() and passing:
                     raise _closed() from error
-                if (now := moved()) != before:
+                now = moved() if moved else 0
+                if began is None or now != before:
                     began, backoff, before = self._clock(), Backoff(self._chance), now
                 pause = backoff.next(self._put_off(error, began))
             if self.closing.wait(pause):
