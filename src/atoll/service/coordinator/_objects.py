@@ -161,43 +161,39 @@ class Objects:
     async def _several(
         self, protocol: Any, download: Download, total: int, status: int, headers: list[tuple[str, str]]
     ) -> int:
-        first = await self._thread(download.next)
-        if len(first) == total:
-            protocol.response_bytes(status, headers, first)
+        if total <= PIECE:
+            protocol.response_bytes(status, headers, await self._thread(download.next))
             self.bytes_out += total
             return status
         try:
             if WORKS:
-                await self._through_pipe(protocol, download, first, status, headers)
+                await self._through_pipe(protocol, download, status, headers)
             else:
-                await self._stream(protocol.response_stream(status, headers), download, first)
+                await self._stream(protocol.response_stream(status, headers), download)
         except (BrokenPipeError, RSGIProtocolClosed):  # whoever asked has gone away
             return GONE
         except (AtollError, OSError) as error:  # too late to say so: what was promised ends too early
             log.error("a transfer broke off: %s", error or type(error).__name__)
             return BROKEN
+        finally:
+            self.bytes_out += download.sent
         return status
 
     async def _through_pipe(
-        self, protocol: Any, download: Download, first: bytes, status: int, headers: list[tuple[str, str]]
+        self, protocol: Any, download: Download, status: int, headers: list[tuple[str, str]]
     ) -> None:
         pipe = Pipe()
         try:
             protocol.response_file(status, headers, pipe.path)
-            await pipe.write_all(first, lambda: self._thread(download.next))
+            while await self._thread(pipe.fill, download.pour):
+                await pipe.room()
         finally:
-            self.bytes_out += pipe.written
-            pipe.close()
+            await self._at_last(pipe.close)
 
-    async def _stream(self, transport: Any, download: Download, piece: bytes) -> None:
-        """The next megabyte is read while this one is sent, or waits to be: granian holds all of it."""
-        while piece:
-            reading = self._thread(download.next)
-            try:
-                await transport.send_bytes(piece)
-                self.bytes_out += len(piece)
-            finally:
-                piece = await reading
+    async def _stream(self, transport: Any, download: Download) -> None:
+        """Where there are no such pipes: granian holds all of it until it is taken."""
+        while piece := await self._thread(download.next):
+            await transport.send_bytes(piece)
 
     # -- threads ---------------------------------------------------------------------------------------------------
 

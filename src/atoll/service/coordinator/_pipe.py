@@ -9,11 +9,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import select
 import sys
+import threading
 from collections.abc import Callable
 
 CAPACITY = 1 << 20  # bytes at most
 STALL = 120.0  # seconds without a byte taken, after which nobody is there
+
+_MOMENT = 20  # milliseconds
 
 WORKS = sys.platform == "linux"
 
@@ -25,46 +29,43 @@ class Pipe:
         self._reading, self._writing = os.pipe()
         os.set_blocking(self._writing, False)
         self.path = f"/proc/self/fd/{self._reading}"
-        self.written = 0  # bytes
+        self._lock = threading.Lock()
         _enlarge(self._writing)
 
-    async def write_all(self, first: bytes, more: Callable[[], asyncio.Future[bytes]]) -> None:
-        """Write what there is until there is no more. Raises `BrokenPipeError` when nobody reads any more, and
-        `TimeoutError` when nobody has for long."""
-        piece = memoryview(first)
-        while piece:
-            coming = more()
-            try:
-                while piece:
-                    written = self._some(piece)
-                    self.written, piece = self.written + written, piece[written:]
-                    if not written:
-                        await self._room()
-            finally:
-                piece = memoryview(await coming)
+    def fill(self, pour: Callable[[int], bool]) -> bool:
+        """Let `pour` write for as long as somebody reads; whether something remains, for which to await room.
 
-    def close(self) -> None:
-        """The end of the file."""
-        self._forget_reading()
-        if self._writing >= 0:
-            os.close(self._writing)
-            self._writing = -1
+        For a thread, which isn't held up by those who read slowly. Raises `BrokenPipeError` when nobody reads any more."""
+        with self._lock:
+            while self._writing >= 0 and pour(self._writing):
+                if not self._soon():
+                    return True
+                self._forget_reading()  # it was full, and isn't any more: the server has a descriptor of its own
+            return False
 
-    def _some(self, piece: memoryview) -> int:
-        try:
-            return os.write(self._writing, piece)
-        except BlockingIOError:
-            return 0
-
-    async def _room(self) -> None:
-        loop = asyncio.get_running_loop()
-        room = asyncio.Event()
+    async def room(self) -> None:
+        """Return when there is room. Raises `TimeoutError` when there hasn't been any for long."""
+        loop, room = asyncio.get_running_loop(), asyncio.Event()
         loop.add_writer(self._writing, room.set)
         try:
             await asyncio.wait_for(room.wait(), STALL)
         finally:
             loop.remove_writer(self._writing)
-        self._forget_reading()  # it was full, and isn't any more: the server has a descriptor of its own
+        self._forget_reading()
+
+    def close(self) -> None:
+        """The end of the file, once nobody fills it."""
+        with self._lock:
+            self._forget_reading()
+            if self._writing >= 0:
+                os.close(self._writing)
+                self._writing = -1
+
+    def _soon(self) -> bool:
+        """Whether there is room in a moment."""
+        poll = select.poll()
+        poll.register(self._writing, select.POLLOUT)
+        return bool(poll.poll(_MOMENT))
 
     def _forget_reading(self) -> None:
         """Or the writer would never learn that the server has closed its own."""
