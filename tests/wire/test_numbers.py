@@ -8,7 +8,14 @@ from atoll.wire import Good, Manifest, metrics_of, worded
 
 
 def test_infinities_and_what_is_no_number_arrive() -> None:
-    before = {"loss": math.nan, "most": math.inf, "least": -math.inf, "accuracy": 0.5, "name": "nan", "ok": True}
+    before = {
+        "loss": math.nan,
+        "most": math.inf,
+        "least": -math.inf,
+        "accuracy": 0.5,
+        "name": "nan",
+        "ok": True,
+    }
     metrics, special = worded(before)
     body = msgspec.json.encode(Good(weight=1.0, metrics=metrics, special=special, payload=Manifest()))
     after = metrics_of(msgspec.json.decode(body, type=Good))
