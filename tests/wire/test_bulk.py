@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from faults import DOWN, UP, Fate, FaultyWay
+from faulty_way import DOWN, UP, Fate, FaultyWay
 from small_server import SmallServer, certificate, refusing
 
 from atoll.store import DirectoryStore, MemoryStore, digest_bytes

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from faults import DOWN, UP, Fate, FaultyWay
+from faulty_way import DOWN, UP, Fate, FaultyWay
 from small_server import SmallServer, certificate, cut_short, hanging_up, refusing, tunnelling
 
 from atoll.values import ConfigError
