@@ -5,6 +5,7 @@ Doesn't know what was asked.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from atoll.wire import Problem
 log = logging.getLogger("atoll.coordinator")
 encode = msgspec.json.Encoder().encode
 JSON = [("content-type", "application/json")]
+PATIENCE = 120.0  # seconds for a message to come, or for the next megabyte of an object
 
 
 def refusal(error: Exception) -> Refusal:
@@ -56,22 +58,32 @@ def refuse(protocol: Any, error: Exception, headers: Sequence[tuple[str, str]] =
     return found.status
 
 
-async def read(scope: Any, protocol: Any, limit: int) -> bytes:
-    """A request's body. Raises `Refusal` (413) before more than the limit is read."""
+async def read(scope: Any, protocol: Any, limit: int, *, patience: float = PATIENCE) -> bytes:
+    """A request's body. Raises `Refusal`: before more than the limit is read (413), and when it doesn't come to its end."""
     length = scope.headers.get("content-length")
-    if length is not None and length.isdigit() and int(length) <= limit:
-        whole: bytes = await protocol()
-        if len(whole) < int(length):
-            raise Refusal(400, "request.cut-off", "the request ends too early", "send it again")
-        return whole
-    too_large = Refusal(
-        413, "request.too-large", f"a request of this kind has at most {limit:,} bytes", "send less"
-    )
-    if length is not None:
-        raise too_large
+    if length is not None and not (length.isdigit() and int(length) <= limit):
+        raise _too_large(limit)
+    try:
+        async with asyncio.timeout(patience):
+            body: bytes = await (protocol() if length is not None else _counted(protocol, limit))
+    except TimeoutError:
+        body = b""
+    if length is not None and len(body) < int(length):
+        raise Refusal(400, "request.cut-off", "the request ends too early", "send it again")
+    return body
+
+
+async def _counted(protocol: Any, limit: int) -> bytes:
+    """A body of unknown length."""
     body = bytearray()
     async for chunk in protocol:
         body += chunk
         if len(body) > limit:
-            raise too_large
+            raise _too_large(limit)
     return bytes(body)
+
+
+def _too_large(limit: int) -> Refusal:
+    return Refusal(
+        413, "request.too-large", f"a request of this kind has at most {limit:,} bytes", "send less"
+    )

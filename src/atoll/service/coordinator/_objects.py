@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 from urllib.parse import parse_qs
@@ -17,7 +17,7 @@ from urllib.parse import parse_qs
 import msgspec
 from granian._granian import RSGIProtocolClosed
 
-from atoll.service.coordinator._answers import JSON, encode, log, read
+from atoll.service.coordinator._answers import JSON, PATIENCE, encode, log, read
 from atoll.service.coordinator._desk import Desk
 from atoll.service.coordinator._download import PIECE, Download, Piece
 from atoll.service.coordinator._pipe import WORKS, Pipe
@@ -85,33 +85,28 @@ class Objects:
     async def _put(self, scope: Any, protocol: Any) -> int:
         query = parse_qs(scope.query_string)
         await self._desk.federation(query.get("federation", ["default"])[-1])  # it is there
-        upload, chunks = Upload(self._store), aiter(protocol)
-        coming = asyncio.create_task(self._gather(chunks))
+        upload, coming, writing = Upload(self._store), _Coming(protocol), False
         try:
-            while found := await coming:
-                coming = asyncio.create_task(
-                    self._gather(chunks)
-                )  # the next ones come while these are written
+            while found := await coming.piece():
+                self.bytes_in += sum(map(len, found))
+                coming.go_on()  # the next ones come while these are written
+                writing = True
                 await self._thread(upload.feed, found)
+                writing = False
             stored = await self._thread(upload.finish)
         except DiskFull as error:
             self._desk.stall(error.message)
             raise
+        except TimeoutError as error:
+            raise Refusal(
+                400, "request.cut-off", "nothing came for long; what came is kept", "send the rest"
+            ) from error
         finally:
-            coming.cancel()
-            await self._at_last(upload.close)
+            rest = coming.rest()
+            rest = [] if writing else rest  # was it written at all? they would go on from there
+            await self._at_last(lambda: upload.close(rest))
         protocol.response_bytes(200, JSON, encode(Stored(stored=stored)))
         return 200
-
-    async def _gather(self, chunks: AsyncIterator[bytes]) -> list[bytes]:
-        found: list[bytes] = []
-        size = 0
-        with contextlib.suppress(StopAsyncIteration):
-            while size < PIECE:
-                found.append(await anext(chunks))
-                size += len(found[-1])
-        self.bytes_in += size
-        return found
 
     # -- out -------------------------------------------------------------------------------------------------------
 
@@ -204,6 +199,36 @@ class Objects:
         """Do this whatever happens, and wait for it if one may wait."""
         with contextlib.suppress(RuntimeError):  # the threads have ended
             await asyncio.shield(self._thread(work))
+
+
+class _Coming:
+    """A body's bytes, gathered to a megabyte or so."""
+
+    def __init__(self, protocol: Any) -> None:
+        self._chunks = aiter(protocol)
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Begin to gather the next ones."""
+        self._found: list[bytes] = []
+        self._gathering = asyncio.create_task(self._gather())
+
+    async def piece(self) -> list[bytes]:
+        """What was gathered; nothing at the end. Raises `TimeoutError`."""
+        return await asyncio.wait_for(self._gathering, PATIENCE)
+
+    def rest(self) -> list[bytes]:
+        """What was gathered and not asked for; from now on nothing is."""
+        self._gathering.cancel()
+        return self._found
+
+    async def _gather(self) -> list[bytes]:
+        size = 0
+        with contextlib.suppress(StopAsyncIteration):
+            while size < PIECE:
+                self._found.append(chunk := await anext(self._chunks))
+                size += len(chunk)
+        return self._found
 
 
 def _range(header: str | None, size: int) -> tuple[int, int] | None:

@@ -35,15 +35,18 @@ class Upload:
         self._part: Part | None = None
         self._skip = 0  # bytes that come and are here already
         self._whole: list[Part] = []
+        self._broken = False  # what comes now makes no sense
         self.stored: list[str] = []
 
     def feed(self, chunks: Iterable[bytes]) -> None:
         """Take the next bytes. Raises `Refusal`, `StoreError`, `DiskFull`."""
         with self._lock:
+            self._broken = True
             for chunk in chunks:
                 view = memoryview(chunk)
                 while view:
                     view = self._list(view) if self._entries is None else self._bytes(view)
+            self._broken = False
 
     def finish(self) -> list[str]:
         """The body has ended; which objects are whole and durable. Raises `Refusal` when it ended too early."""
@@ -60,8 +63,10 @@ class Upload:
                 self._settle()
             return self.stored
 
-    def close(self) -> None:
-        """Let go: what is whole is kept, if it can be, and what isn't stays a part."""
+    def close(self, rest: Iterable[bytes] = ()) -> None:
+        """Let go, after the `rest` of what came: what is whole is kept, if it can be, and what isn't stays a part."""
+        with contextlib.suppress(AtollError, msgspec.MsgspecError):
+            self.feed(() if self._broken else rest)
         with self._lock, contextlib.suppress(AtollError):
             try:
                 self._settle()
