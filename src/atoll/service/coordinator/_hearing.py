@@ -54,6 +54,8 @@ class Hearing:
         while True:
             run = self._books.runs.get(id)
             live = run is not None and run.live
+            if not live:  # its end may not be on the disk yet, and nobody asks again
+                await self._books.durable()
             read = self._read(id, after)
             found = _fitting(read)
             left = until - self._books.clock.monotonic()
