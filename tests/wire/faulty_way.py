@@ -33,7 +33,7 @@ class Fate(NamedTuple):
 
     `reset`: after so many bytes in a direction both sides are reset; `cut`: both are closed in order; `silence`: nothing is
     forwarded any more, and both stay open; `twice`: it is sent on a second connection too, at once; `again-later`:
-    after the next request of anybody; `held-back`: it is sent after the next request of anybody.
+    once the next request of anybody was answered; `held-back`: it is sent only then.
     """
 
     kind: Kind = "well"
@@ -66,7 +66,7 @@ class FaultyWay:
         self.done: Counter[str] = Counter()
         self.connections = 0
         self._scripted: deque[Fate] = deque()
-        self._turn = asyncio.Event()
+        self._held: list[asyncio.Event] = []
         self._open: set[_Crossing] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.new_event_loop()
@@ -119,15 +119,17 @@ class FaultyWay:
                 return Fate(kind, direction, after)
         return Fate()
 
-    def passed(self) -> None:
-        """A request has gone by."""
-        self._turn.set()
-        self._turn = asyncio.Event()
+    def passes(self) -> list[asyncio.Event]:
+        """A request goes by; who is held back goes on when what is returned is set: once it has been answered."""
+        held, self._held = self._held, []
+        return held
 
     async def overtaken(self) -> None:
-        """Wait until another request has gone by."""
+        """Wait until another request has gone by and been answered."""
+        turn = asyncio.Event()
+        self._held.append(turn)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._turn.wait(), HELD)
+            await asyncio.wait_for(turn.wait(), HELD)
 
     def aside(self, request: bytes, *, later: bool) -> None:
         """Send a request on a connection of its own; nobody hears the answer."""
@@ -194,6 +196,7 @@ class _Crossing:
         self._from_client, self._to_client = down
         self._from_server, self._to_server = up
         self._fate, self._went = Fate(), {UP: 0, DOWN: 0}
+        self._overtook: list[asyncio.Event] = []
         self._silent = self._over = False
 
     async def ask(self) -> None:
@@ -216,6 +219,8 @@ class _Crossing:
             while piece := await self._from_server.read(_PIECE):
                 await self._late()
                 await self._forward(DOWN, piece)
+                while self._overtook:
+                    self._overtook.pop().set()
         except OSError:
             how = reset
         if not self._silent:
@@ -237,6 +242,7 @@ class _Crossing:
         if left <= WHOLE:
             await self._whole(head + await self._from_client.readexactly(left))
         else:
+            self._overtook += self._way.passes()
             await self._forward(UP, head)
             while left:
                 piece = await self._from_client.read(min(_PIECE, left))
@@ -244,7 +250,6 @@ class _Crossing:
                     return False
                 left -= len(piece)
                 await self._forward(UP, piece)
-        self._way.passed()
         return True
 
     async def _stream(self) -> bool:
@@ -265,6 +270,7 @@ class _Crossing:
             await self._way.overtaken()
         elif kind in ("twice", "again-later"):
             self._way.aside(request, later=kind == "again-later")
+        self._overtook += self._way.passes()
         await self._forward(UP, request)
 
     async def _late(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import random
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -384,6 +385,23 @@ def test_a_handshake_that_nobody_answers_is_ended(tmp_path):
             taker.submit(lambda: taken.append(listening.accept()))
             closed_while(client, lambda: bool(taken))
         taken[0][0].close()
+
+
+def test_an_end_while_a_socket_becomes_a_secure_one_is_heard(tmp_path, monkeypatch):
+    """Just then the plain socket has no descriptor any more, and the secure one isn't the connection's yet."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        address = Address(f"https://127.0.0.1:{listening.getsockname()[1]}", ca=str(certificate(tmp_path)))
+        client, wrap = client_of(address, patience=None), ssl.SSLContext.wrap_socket
+
+        def wrapped(*args: Any, **options: Any) -> ssl.SSLSocket:
+            secure = wrap(*args, **options)
+            client.close()
+            return secure
+
+        monkeypatch.setattr(ssl.SSLContext, "wrap_socket", wrapped)
+        with ThreadPoolExecutor(1) as other, pytest.raises(Unreachable) as closed:
+            other.submit(ask, client).result(SOON)
+        assert closed.value.code == "wire.closed"
 
 
 def test_a_closed_client_asks_nothing(server, client):

@@ -56,6 +56,8 @@ class Connection(http.client.HTTPConnection):
             self.sock = secure = self._route.secure.wrap_socket(
                 self.sock, server_hostname=self._route.host, do_handshake_on_connect=False
             )
+            if self._ended:  # while the socket passed from hand to hand, and an interrupt met neither
+                raise ConnectionAbortedError("interrupted")
             secure.do_handshake()
 
     def ask(
