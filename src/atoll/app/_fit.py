@@ -84,6 +84,7 @@ def fit(
             on_round(rnd, metrics)
         noted = Metrics(metrics)  # numpy's and torch's numbers are plain from here on
         rnd.commit(state, metrics=noted, score=_score(noted, best))
+        del state, rnd  # what the next round begins from is the loop's, and may lie in files
     return loop.state[MODEL]
 
 

@@ -57,12 +57,22 @@ class Record:
 
     `save`: "auto" keeps each reply of an open round that took longer to make than to keep, "always" keeps all,
     "elsewhere" keeps none: somebody else journals what nodes answer, and knows what they remember.
+    `mapped`: a large state that is committed is at hand in the journal's files, and need not be held.
     """
 
-    def __init__(self, journal: Journal, run: str, *, watch: Watch | None = None, save: str = "auto") -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        run: str,
+        *,
+        watch: Watch | None = None,
+        save: str = "auto",
+        mapped: bool = False,
+    ) -> None:
         self.journal, self.run, self.watch = journal, run, watch or Watch()
         self._always = save == "always" and journal.durable
         self._elsewhere = save == ELSEWHERE
+        self._mapped = mapped
         self.committed: list[Committed] = []
         self.attempts = 0
         self.round = PROLOGUE
@@ -215,7 +225,7 @@ class Record:
 
         nbytes = sum(a.nbytes for a in state.values())
         self._append(self._building(build), nbytes)
-        if self._elsewhere and nbytes >= MAPPED:
+        if self._mapped and nbytes >= MAPPED:
             self.journal.flush()
             self._state = None  # read from files from now on: memory is for the accumulator
         self.committed.append(

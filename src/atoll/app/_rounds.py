@@ -60,10 +60,8 @@ class Rounds:
     def __init__(self, record: Record, total: int, initial: Mapping[str, Arrays]) -> None:
         self._record, self.total = record, total
         if record.last < 0:
-            self.state: Mapping[str, Arrays] = checked_state(initial)
-            record.commit(0, total, self.state, metrics={}, score=None, seconds=0.0)
-        else:
-            self.state = record.state()
+            record.commit(0, total, checked_state(initial), metrics={}, score=None, seconds=0.0)
+        self.state = record.state()
 
     @property
     def metrics(self) -> list[Mapping[str, Scalar]]:
@@ -78,8 +76,8 @@ class Rounds:
                 if current.next_state is None:
                     mend = "end the body of `for rnd in ctx.rounds(...)` with rnd.commit({...})"
                     raise RunError("round.not-committed", f"round {number} ended without a commit", mend)
-                self.state = current.next_state
                 del current
+                self.state = self._record.state()
         finally:  # after a `break` too
             self.state = self._record.state()
             self._record.enter(EPILOGUE)

@@ -39,12 +39,13 @@ def attempt(
     *,
     watch: Watch | None = None,
     save: str = "auto",
+    mapped: bool = False,
     digest: Callable[[Task], str] = Task.digest,
 ) -> str:
-    """The same without looking back: returns how it ended, finished or stopped. `digest` names the content of tasks."""
+    """The same without looking back: returns how it ended, finished or stopped. `mapped` as `Record` has it; `digest` names the content of tasks."""
     hold = journal.hold(run)
     try:
-        record = Record(journal, run, watch=watch, save=save)
+        record = Record(journal, run, watch=watch, save=save, mapped=mapped)
         with contextlib.closing(executor(record)) as carrying:
             record.start()
             created = record.created

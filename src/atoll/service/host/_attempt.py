@@ -47,6 +47,7 @@ class Attempt:
                 self._executor,
                 watch=watch,
                 save="elsewhere",
+                mapped=self.objects.beside,
                 digest=self.packing.digest,
             )
 

@@ -32,14 +32,17 @@ class WireJournal:
         self._path = f"/v1/runs/{run}"
         self._client, self._talk, self._packing, self._objects = client, talk, packing, objects
         self._manifests: dict[str, Manifest] = {}
+        self._own: set[str] = set()  # of those, what this process put there itself
 
     def append(self, run: str, entry: Entry, *, nbytes: int = 0) -> None:
         shelf = _Shelf(self._packing)
         event = entry(shelf) if callable(entry) else entry
         self._talk.event(encoded(event), shelf.manifests, shelf.dropped)
         self._manifests.update(shelf.manifests)
+        self._own.update(shelf.manifests)
         for key in shelf.dropped:
             self._manifests.pop(key, None)
+            self._own.discard(key)
         if isinstance(event, Committed):
             self._packing.forget(*shelf.kept)
             self._objects.forget()
@@ -54,7 +57,7 @@ class WireJournal:
 
     def arrays(self, run: str, key: str) -> Arrays:
         manifest = self.manifest(key)
-        payload = self._objects.payload(manifest)
+        payload = self._objects.payload(manifest, fresh=key in self._own)
         found = payload.get(MODEL)
         if isinstance(found, Arrays) and len(payload) == 1:
             self._packing.adopt(payload, manifest)

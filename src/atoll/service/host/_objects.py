@@ -37,6 +37,11 @@ class Objects:
         self._beside = _Beside(beside) if beside is not None and beside.is_dir() else None
         self._fetched: set[str] = set()
 
+    @property
+    def beside(self) -> bool:
+        """Whether the coordinator's objects lie on this machine."""
+        return self._beside is not None
+
     def fetch(self, manifests: Iterable[Manifest]) -> None:
         """Have the bytes of these at hand; one request however many they are."""
         wanted = {d: size for m in manifests for d, size in m.objects.items()}
