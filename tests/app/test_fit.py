@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from app_world import Power
 
-from atoll import Arrays, ClientApp, Schedule, Update, fit
+from atoll import Arrays, ClientApp, Schedule, ServerApp, Update, fit
 from atoll.algorithms import FedAvg
-from atoll.journal import Committed, Offered
+from atoll.journal import FINISHED, Committed, Offered
+from atoll.runtime import InProcess, attempt
 from atoll.values import ConfigError, NotFound
 
 START = Arrays(w=np.zeros(2))
@@ -135,3 +136,22 @@ def test_more_rounds_after_all_are_done_go_on(run: Any) -> None:
     fitted(run, rounds=2)
     assert fitted(run, rounds=3).model["w"].tolist() == [3.0, 3.0]
     assert [e.round for e in run.events(Committed)] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("mapped", [True, False])
+def test_a_large_state_need_not_be_held_once_it_is_in_files(run: Any, monkeypatch: Any, mapped: bool) -> None:
+    """What the next round begins from is what the journal gives back: equal, and not the arrays that were committed."""
+    monkeypatch.setattr("atoll.app._record.MAPPED", 1)
+    before, server = [START], ServerApp()
+
+    @server.main
+    def main(fleet: Any, ctx: Any) -> None:
+        for rnd in fleet.rounds(2, initial={"model": START}):
+            model = rnd.state["model"]
+            assert (model is before[-1]) is not mapped
+            assert model["w"].tolist() == before[-1]["w"].tolist()
+            before.append(Arrays(w=model["w"] + 1))
+            rnd.commit({"model": before[-1]})
+
+    executor = lambda _: InProcess(run.client, run.bench)  # noqa: E731
+    assert attempt(run.journal, run.run, server, executor, mapped=mapped) == FINISHED
