@@ -38,7 +38,7 @@ class Permission(StrEnum):
     RUN_SEE = "run.see"  # its summary and its events: names, numbers, times; no model
     RUN_STOP = "run.stop"  # and resume
     RUN_REMOVE = "run.remove"
-    RUN_PULL = "run.pull"  # its models
+    RUN_PULL = "run.pull"  # its models, and what names them
     OBJECT_PUT = "object.put"  # and ask what is lacking
     OBJECT_GET = "object.get"
     NODE_SEE = "node.see"
@@ -119,6 +119,7 @@ TABLE: Mapping[Role, Mapping[Permission, Scope]] = MappingProxyType(
             _P.SELF_SEE: _OWN,
             _P.RUN_DRIVE: _OWN,
             _P.RUN_SEE: _OWN,
+            _P.RUN_PULL: _OWN,
             _P.OBJECT_PUT: _OWN,
             _P.OBJECT_GET: _OWN,
         },

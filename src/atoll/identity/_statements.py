@@ -61,7 +61,8 @@ class Grant(Statement, frozen=True, kw_only=True):
     """An invitation: whoever has the token's secret half may enrol one key, under this name and with these roles.
 
     `key`, when it isn't empty, is the id of the only one that may: a member's, say, who gets another role and
-    needs not join again. `approve`: an administrator has to look at the key before it counts.
+    needs not join again. `approve`: an administrator has to look at the key before it counts. `owner`: the name of the
+    user whose node it is.
     """
 
     token: KeyText
@@ -73,6 +74,8 @@ class Grant(Statement, frozen=True, kw_only=True):
     expires: Time
     approve: bool = False
     key: Annotated[str, Meta(max_length=34, pattern=r"^(k-[a-z2-7]{32})?\Z")] = ""
+
+    owner: Annotated[str, Meta(max_length=128, pattern=r"^([A-Za-z0-9_][A-Za-z0-9_.@+-]*)?\Z")] = ""
 
     def __post_init__(self) -> None:
         if not self.issued < self.expires:
@@ -196,6 +199,26 @@ def check(signed: Signed, body: type[S]) -> S:
             "ask whoever sent it to sign it anew",
         )
     return _convert(read(data, most=LARGEST), body)
+
+
+class Both(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One statement that two keys signed: a join (the token's key, the new key), a rotation (the old key, the new one)."""
+
+    first: Signed
+    second: Signed
+
+
+def sign_both(body: Statement, first: Key, second: Key) -> Both:
+    """Say something, by two keys. Raises as `sign` does."""
+    return Both(sign(body, first), sign(body, second))
+
+
+def check_both(both: Both, body: type[S]) -> S:
+    """What both said. Raises as `check` does, and `identity.bad-statement` when they said different things."""
+    if both.first.body != both.second.body:
+        raise _bad(_KINDS[body], "its two signers signed different things")
+    check(both.first, body)
+    return check(both.second, body)
 
 
 def read_signed(data: bytes, *, most: int = 8 * LARGEST) -> Signed:

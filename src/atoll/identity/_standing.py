@@ -1,0 +1,212 @@
+"""Who stands: what follows from a set of entries, rotations, approvals and revocations, in whatever order they became known.
+
+Doesn't know where they came from, or what is new. Three rules make it hold against administrators who turn bad:
+
+1. An entry stands when the root signed it, or an administrator who stands himself; so a chain leads to the root, of eight at most.
+2. A key that has been revoked or rotated vouches for what the revocation or rotation keeps, and for nothing else: dates could
+   be forged, so they count for nothing.
+3. A revocation counts even when its signer is revoked later. An administrator can revoke all but the root and administrators
+   nearer to it; a site's owner its nodes; everybody themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from atoll.identity._entries import Entry, Member, Turn, Word
+from atoll.identity._keys import PublicKey
+from atoll.identity._roles import Role
+from atoll.identity._statements import Grant, Revocation
+
+DEPTH = 8
+ROOT = "root"  # what the root goes by, and nobody else
+
+
+@dataclass(slots=True)
+class _Past:
+    """What somebody was ever granted, revoked or not."""
+
+    grant: Grant  # the first one
+    roles: set[Role] = field(default_factory=set)
+    nearest: int = DEPTH + 1  # to the root, as an administrator
+
+
+class Standing:
+    """Computed once, and then kept up as entries are added to the end."""
+
+    def __init__(
+        self, root: PublicKey, turns: Iterable[Turn], approvals: Iterable[Word], revocations: Iterable[Word]
+    ) -> None:
+        self._root = root.id
+        self._first: dict[str, str] = {}  # of each key that came by a rotation: the one it joined with
+        self._chain: dict[str, list[str]] = {}  # of each of those: all that it had, the first one first
+        self._now: dict[str, PublicKey] = {}
+        self._keep: dict[str, frozenset[str]] = {}  # of each key that vouches no more
+        self._gone: set[str] = set()  # keys, first ones, and tokens
+        self._tokens: dict[str, str] = {}  # to the first key that each let in
+        self._past: dict[str, _Past] = {}
+        self._members: dict[str, Member] = {}  # by their first key
+        self._names: dict[str, str] = {}  # in small letters, to first keys
+        self._approvals: dict[str, list[Word]] = {}
+        self._revocations = list(revocations)
+        for turn in turns:
+            self._turn(turn)
+        for word in approvals:
+            self._approvals.setdefault(self.first(word.said.key), []).append(word)
+
+    # -- what stands ------------------------------------------------------------------------------------------------
+
+    @property
+    def members(self) -> Mapping[str, Member]:
+        """All that stand, those who wait for approval too, by the id of their first key."""
+        return self._members
+
+    def first(self, key: str) -> str:
+        """The id of the first key of whoever has, or had, this one."""
+        return self._first.get(key, key)
+
+    def who(self, key: str) -> Member | None:
+        """Whose key it is now."""
+        member = self._members.get(self.first(key))
+        return member if member is not None and member.id == key else None
+
+    def named(self, name: str) -> Member | None:
+        """Who has a name, in large letters or small."""
+        return self._members.get(self._names.get(name.lower(), ""))
+
+    def gone(self, what: str) -> bool:
+        """Whether a key, or a token, was revoked."""
+        return self.first(what) in self._gone
+
+    def known(self, key: str) -> bool:
+        """Whether it is, or was, anybody's key."""
+        return self.first(key) in self._past
+
+    def vouches(self, signer: str, token: str) -> bool:
+        """Whether a signer's word counts, for this token's entry."""
+        if signer == self._root:
+            return True
+        member = self._members.get(self.first(signer))
+        if member is None or not member.approved or Role.ADMINISTRATOR not in member.roles:
+            return False
+        return token in self._keep.get(signer, {token})
+
+    def depth(self, signer: str) -> int:
+        """How far an administrator ever was from the root; more than `DEPTH` for others."""
+        past = self._past.get(self.first(signer))
+        return 0 if signer == self._root else past.nearest if past else DEPTH + 1
+
+    def objection(self, entry: Entry) -> str:
+        """Why an entry can't ever have stood; "" when it could."""
+        if self.first(entry.key) == self._root:
+            return "the root's key is nobody else's"
+        if entry.grant.name.lower() == ROOT:
+            return f"{ROOT} is nobody else's name"
+        if self.depth(entry.signer) >= DEPTH:
+            return f"no chain of administrators leads from the root to {entry.signer}"
+        past = self._past.get(self.first(entry.key))
+        if past is None:
+            return "" if entry.joined else "it is made out to a member, and there is none with that key"
+        if (past.grant.name, past.grant.kind) != (entry.grant.name, entry.grant.kind):
+            return f"its key is that of the {past.grant.kind} {past.grant.name}"
+        return ""
+
+    def is_chained(self, turn: Turn) -> bool:
+        """Whether a rotation goes on from a member's key to one that was nobody's."""
+        first, new = self.first(turn.said.old), turn.new.id
+        return (
+            first in self._past and new not in self._past and new != self._root and self.first(new) == first
+        )
+
+    # -- putting it together ----------------------------------------------------------------------------------------
+
+    def fill(self, entries: Iterable[Entry]) -> None:
+        """Take all entries, in an order in which those who vouch come before those they vouch for."""
+        entries = list(entries)
+        for entry in entries:
+            self._remember(entry)
+        for word in self._revocations:
+            if self.may_revoke(word):
+                self._revoke(word.said)
+        for entry in entries:
+            self._place(entry)
+        self._members = {first: m for first, m in self._members.items() if first not in self._gone}
+        self._names = {m.name.lower(): first for first, m in self._members.items()}
+
+    def add(self, entry: Entry) -> None:
+        """Take one more, whom no revocation concerns."""
+        self._remember(entry)
+        self._place(entry)
+
+    def may_revoke(self, word: Word) -> bool:
+        """Whether the signer had the right to (the third rule)."""
+        target, signer = self.first(word.said.key), self.first(word.signer)
+        if target == self._root:
+            return False
+        if word.signer == self._root or target == signer:
+            return True
+        own, other = self._past.get(signer), self._past.get(self._tokens.get(target, target))
+        if own is None:
+            return False
+        if Role.ADMINISTRATOR in own.roles:
+            return other is None or other.nearest > DEPTH or own.nearest <= other.nearest
+        owner = other.grant.owner if other else ""
+        return bool(owner) and owner == own.grant.name and Role.SITE_OWNER in own.roles
+
+    def _turn(self, turn: Turn) -> None:
+        first, new = self.first(turn.said.old), turn.new.id
+        self._first[new] = first
+        self._chain.setdefault(first, [first]).append(new)
+        self._now[first] = turn.new
+        self._retire(turn.said.old, turn.said.keep)
+
+    def _retire(self, key: str, keep: Iterable[str]) -> None:
+        kept = frozenset(keep)
+        self._keep[key] = self._keep.get(key, kept) & kept
+
+    def _revoke(self, said: object) -> None:
+        assert isinstance(said, Revocation)
+        first = self.first(said.key)
+        self._gone.add(first)
+        for key in self._chain.get(first, [first]):
+            self._retire(key, said.keep)
+
+    def _remember(self, entry: Entry) -> None:
+        depth = self.depth(entry.signer) + 1
+        if depth > DEPTH or (entry.joined is None and not self.known(entry.key)):
+            return
+        past = self._past.setdefault(self.first(entry.key), _Past(entry.grant))
+        self._tokens[entry.token] = self.first(entry.key)
+        past.roles |= set(entry.grant.roles)
+        if Role.ADMINISTRATOR in entry.grant.roles:
+            past.nearest = min(past.nearest, depth)
+
+    def _place(self, entry: Entry) -> None:
+        if entry.token in self._gone or not self.vouches(entry.signer, entry.token):
+            return
+        first, grant = self.first(entry.key), entry.grant
+        had = self._members.get(first)
+        if had is None and entry.joined is None:
+            return
+        approved = not grant.approve or self._is_approved(first, entry.token)
+        if had is not None and (approved or not had.approved):
+            owner = had.owner or grant.owner
+            roles = had.roles | set(grant.roles) if approved == had.approved else frozenset(grant.roles)
+            self._members[first] = replace(had, roles=roles, owner=owner, approved=approved)
+        elif had is None and entry.joined is not None:
+            key = self._now.get(first, entry.joined)
+            self._members[first] = Member(
+                key,
+                first,
+                grant.name,
+                grant.kind,
+                frozenset(grant.roles),
+                grant.federation,
+                grant.owner,
+                approved,
+            )
+            self._names[grant.name.lower()] = first
+
+    def _is_approved(self, first: str, token: str) -> bool:
+        return any(self.vouches(word.signer, token) for word in self._approvals.get(first, ()))
