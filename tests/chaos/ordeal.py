@@ -5,6 +5,7 @@ Doesn't know when to kill: a test does. Whoever dies is started again at once, a
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -15,8 +16,10 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 from atoll.app import read_project
 from atoll.journal import Committed, Event, Finished, decode
@@ -44,8 +47,15 @@ PATIENCE = 120.0  # seconds without any sign of progress after which an ordeal h
 class Daemon:
     """A process that is to be there until the end; a thread starts it again when it dies."""
 
-    def __init__(self, name: str, module: str, settings: dict[str, object], folder: Path) -> None:
-        self.name, self._module, self._folder = name, module, folder
+    def __init__(
+        self,
+        name: str,
+        module: str,
+        settings: dict[str, object],
+        folder: Path,
+        environment: Mapping[str, str],
+    ) -> None:
+        self.name, self._module, self._folder, self._environment = name, module, folder, environment
         self.deaths = 0
         self.failpoint = ""
         self._path = folder / f"{name}.json"
@@ -82,7 +92,7 @@ class Daemon:
         return self._child.returncode
 
     def _begin(self) -> None:
-        env = {**os.environ, "ATOLL_FAILPOINT": self.failpoint}
+        env = {**os.environ, **self._environment, "ATOLL_FAILPOINT": self.failpoint}
         self.failpoint = ""
         with open(self.log, "ab") as output:
             self._child = subprocess.Popen(
@@ -112,36 +122,64 @@ class Noted:
 
 
 class Ordeal:
-    """One federation in a folder, and one run on it."""
+    """One federation in a folder, and one run on it; every process of it ends with the `with`, and ends well.
 
-    def __init__(self, folder: Path, *, nodes: int = 8, port: int = 0, through: int = 0) -> None:
-        self.folder, self.count = folder, nodes
-        folder.mkdir(parents=True, exist_ok=True)
-        os.mkfifo(folder / "bell")
-        self._bell = os.open(folder / "bell", os.O_RDWR | os.O_NONBLOCK)
+    `port`: the coordinator's; `through`: the one that nodes and host dial, if it is another. `embedded`: the host is the
+    coordinator's child. `homes` and `environments`: of daemons, by name, where they aren't as everybody's.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        nodes: int = 8,
+        port: int = 0,
+        through: int = 0,
+        embedded: bool = False,
+        homes: Mapping[str, Path] | None = None,
+        environments: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> None:
+        self.folder, self.count, self.embedded = folder, nodes, embedded
         self.port = port or free_port()
+        self._through = through or self.port
+        self._homes, self._environments = homes or {}, environments or {}
         self.daemons: dict[str, Daemon] = {}
-        home = folder / "coordinator"
-        self._start(
-            "coordinator", "coordinator", {"home": str(home), "port": self.port, "embedded_host": False}
-        )
-        self.wait_for(home / "token")
-        self.address = Address(f"http://127.0.0.1:{self.port}", token=(home / "token").read_text().strip())
-        self.client = Client(self.address, agent="ordeal")
-        dial = {"url": f"http://127.0.0.1:{through or self.port}", "token": self.address.token}
-        self._start(
-            "host", "host", {"coordinator": dial, "name": "host", "home": str(folder / "host"), "slots": 4}
-        )
-        for i in range(nodes):
-            home = folder / f"node-{i}"
-            self._start(
-                f"node-{i}", "node", {"coordinator": dial, "name": f"node-{i}", "home": str(home), "slots": 1}
-            )
+        self._ends: dict[str, int] = {}
+        self._open = contextlib.ExitStack()
 
+    def __enter__(self) -> Self:
+        with contextlib.ExitStack() as stack:
+            self._begin(stack)
+            self._open = stack.pop_all()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._open.close()
+        if kind is None:
+            well = {0, -signal.SIGTERM}  # the latter: it had only just begun
+            assert set(self._ends.values()) <= well, f"{self._ends}\n{self.tails()}"
+
+    def _begin(self, stack: contextlib.ExitStack) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        os.mkfifo(self.folder / "bell")
+        self._bell = os.open(self.folder / "bell", os.O_RDWR | os.O_NONBLOCK)
+        stack.callback(os.close, self._bell)
+        stack.callback(self._end)
+        self._start("coordinator", {"port": self.port, "embedded_host": self.embedded})
+        token = self.home("coordinator") / "token"
+        self.wait_for(token)
+        self.address = Address(f"http://127.0.0.1:{self.port}", token=token.read_text().strip())
+        self.client = Client(self.address, agent="ordeal")
+        stack.callback(self.client.close)
+        dial = {"url": f"http://127.0.0.1:{self._through}", "token": self.address.token}
+        if not self.embedded:
+            self._start("host", {"coordinator": dial, "name": "host", "slots": 4})
+        for i in range(self.count):
+            self._start(f"node-{i}", {"coordinator": dial, "name": f"node-{i}", "slots": 1})
         until = time.monotonic() + 60
-        while len(self.client.call("GET", "/v1/nodes", None, NodeList).nodes) < nodes:
+        while len(self.client.call("GET", "/v1/nodes", None, NodeList).nodes) < self.count:
             assert time.monotonic() < until, self.tails()
-            select.select([self._bell], [], [], 0.02)
+            self._moment()
 
     def begin(self, *, rounds: int, work: float = 0.0, floats: int = 1000, seed: int = 11) -> str:
         """Begin the run; returns its id."""
@@ -160,7 +198,7 @@ class Ordeal:
             federation="default", bundle=bundle.digest, app=app, config=config, seed=seed, nodes=nodes
         )
         info = self.client.call("POST", "/v1/runs", body, RunInfo)
-        self.run = str(info.summary["id"])
+        self.run, self._trainings = str(info.summary["id"]), rounds * self.count
         return self.run
 
     @property
@@ -207,6 +245,10 @@ class Ordeal:
         """Whether the run is over."""
         return any(isinstance(event, Finished) for event in self.everything())
 
+    def trained(self) -> bool:
+        """Whether every training has ended; who knows that is the clients' ledger, whoever is there to be asked."""
+        return len(self.noted().ended) >= self._trainings
+
     def model(self) -> Arrays:
         """The model that the run ended with: its last committed state."""
         state = [event.state for event in self.everything() if isinstance(event, Committed)][-1]
@@ -222,35 +264,45 @@ class Ordeal:
     def noted(self) -> Noted:
         """What the clients noted."""
         noted = Noted()
-        for line in self.ledger.read_text().splitlines():
+        for line in self.ledger.read_text().splitlines() if self.ledger.exists() else ():
             what, round, node, _count, _pid = line.split()
             (noted.begun if what == "begin" else noted.ended)[int(round), node] += 1
         return noted
 
-    def children(self, daemon: str) -> list[int]:
-        """Processes that a daemon started."""
-        return children(self.daemons[daemon].pid)
+    def home(self, daemon: str) -> Path:
+        """Where a daemon keeps what is its own."""
+        return self._homes.get(daemon, self.folder / daemon)
+
+    def host(self) -> int | None:
+        """The process of the host, if there is one just now."""
+        if not self.embedded:
+            return self.daemons["host"].pid
+        return next(iter(children(self.daemons["coordinator"].pid)), None)
 
     def tails(self) -> str:
         """The last lines of everybody."""
         return "\n".join(f"--- {d.name} ({d.deaths} deaths)\n{tail(d.log)}" for d in self.daemons.values())
-
-    def close(self) -> dict[str, int]:
-        """End everybody: nodes and host first. Returns their exit statuses."""
-        self.client.close()
-        ends = {name: d.end() for name, d in reversed(self.daemons.items())}
-        os.close(self._bell)
-        return ends
 
     def wait_for(self, path: Path) -> None:
         """Wait until a daemon has made a file, which is the one thing that tells of it before it listens."""
         until = time.monotonic() + 30
         while not path.exists():
             assert time.monotonic() < until, self.tails()
-            select.select([self._bell], [], [], 0.02)
+            self._moment()
 
-    def _start(self, name: str, room: str, settings: dict[str, object]) -> None:
-        self.daemons[name] = Daemon(name, f"atoll.service.{room}", settings, self.folder)
+    def _start(self, name: str, settings: dict[str, object]) -> None:
+        room = name.partition("-")[0]
+        environment = self._environments.get(name, {})
+        settings = {"home": str(self.home(name)), **settings}
+        self.daemons[name] = Daemon(name, f"atoll.service.{room}", settings, self.folder, environment)
+
+    def _moment(self) -> None:
+        select.select([self._bell], [], [], 0.02)
+
+    def _end(self) -> None:
+        """Everybody, nodes and host first."""
+        for name, daemon in reversed(self.daemons.items()):
+            self._ends[name] = daemon.end()
 
 
 def children(pid: int) -> list[int]:

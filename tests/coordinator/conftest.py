@@ -1,10 +1,11 @@
-"""A desk for each test, and a way to run what it does on an event loop of its own."""
+"""A desk for each test, and a way to run what it does on an event loop of its own; and coordinators as processes."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from coordinator_process import Process
 from desk_world import World
 
 
@@ -31,3 +33,10 @@ def play(tmp_path: Path) -> Callable[[Callable[[World], Coroutine[Any, Any, None
         asyncio.run(asyncio.wait_for(whole(), 60))
 
     return played
+
+
+@pytest.fixture
+def coordinator(tmp_path: Path) -> Iterator[Callable[..., Process]]:
+    """Starts coordinators in the test's folder; none of them outlives it."""
+    with contextlib.ExitStack() as stack:
+        yield lambda **settings: stack.enter_context(Process(tmp_path, **settings))

@@ -17,9 +17,9 @@ from door_world import Caller
 @pytest.fixture(scope="module")
 def ask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Caller]:
     """A coordinator for all of these tests."""
-    process = Process(tmp_path_factory.mktemp("coordinator"))
-    yield Caller(process)
-    assert process.end() == 0
+    with Process(tmp_path_factory.mktemp("coordinator")) as process:
+        yield Caller(process)
+        assert process.end() == 0
     assert "traceback" not in process.log.read_text()
 
 

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from atoll.values import AtollError, ConfigError
 from atoll.wire import About, Address, Client
 
 MIB = 1 << 20
+Start = Callable[..., Process]
 
 
 def run(tmp_path: Path, **settings: object) -> subprocess.CompletedProcess[str]:
@@ -43,8 +45,8 @@ def wait_for(condition: Any, seconds: float = 20) -> None:
         select.select([], [], [], 0.02)
 
 
-def test_two_coordinators_cannot_share_a_home(tmp_path: Path) -> None:
-    process = Process(tmp_path)
+def test_two_coordinators_cannot_share_a_home(coordinator: Start, tmp_path: Path) -> None:
+    process = coordinator()
     ended = run(tmp_path, home=str(process.home), port=0)
     assert ended.returncode == 1
     assert "another coordinator runs in" in ended.stderr
@@ -53,8 +55,8 @@ def test_two_coordinators_cannot_share_a_home(tmp_path: Path) -> None:
     assert process.end() == 0
 
 
-def test_a_port_that_is_taken_is_refused(tmp_path: Path) -> None:
-    process = Process(tmp_path)
+def test_a_port_that_is_taken_is_refused(coordinator: Start, tmp_path: Path) -> None:
+    process = coordinator()
     ended = run(tmp_path, home=str(tmp_path / "second"), port=Caller(process).port)
     assert ended.returncode == 2
     assert "can't be listened on" in ended.stderr
@@ -83,8 +85,8 @@ def test_a_file_is_no_home(tmp_path: Path) -> None:
     assert refused.value.code == "coordinator.bad-home"
 
 
-def test_it_speaks_tls_with_a_certificate_of_its_own(tmp_path: Path) -> None:
-    process = Process(tmp_path, tls=True)
+def test_it_speaks_tls_with_a_certificate_of_its_own(coordinator: Start) -> None:
+    process = coordinator(tls=True)
     assert process.address.url.startswith("https://127.0.0.1:")
     assert process.client.call("GET", "/v1/about", None, About).api == 1
     with pytest.raises(AtollError, match="certificate"):
@@ -113,9 +115,9 @@ def test_a_certificate_that_was_cut_off_is_made_again(tmp_path: Path) -> None:
     assert authority.exists()
 
 
-def test_a_given_certificate_is_dialled_by_its_name(tmp_path: Path) -> None:
+def test_a_given_certificate_is_dialled_by_its_name(coordinator: Start, tmp_path: Path) -> None:
     authority, certificate, key = self_made(tmp_path / "given", "127.0.0.1")
-    process = Process(tmp_path, tls_cert=str(certificate), tls_key=str(key))
+    process = coordinator(tls_cert=str(certificate), tls_key=str(key))
     assert (process.home / "tls").exists() is False
     told = json.loads((process.home / "address").read_text())
     assert told["ca"] == ""  # others vouch for it
@@ -127,8 +129,8 @@ def test_a_given_certificate_is_dialled_by_its_name(tmp_path: Path) -> None:
     assert process.end() == 0
 
 
-def test_told_to_end_it_answers_those_who_wait_and_goes(tmp_path: Path) -> None:
-    process = Process(tmp_path)
+def test_told_to_end_it_answers_those_who_wait_and_goes(coordinator: Start) -> None:
+    process = coordinator()
     ask = Caller(process)
     session = ask.hello("patient")
     answers: list[int] = []
@@ -147,8 +149,8 @@ def test_told_to_end_it_answers_those_who_wait_and_goes(tmp_path: Path) -> None:
     assert "listens at" in lines[0]["message"]
 
 
-def test_an_upload_that_hangs_does_not_keep_it_and_goes_on_afterwards(tmp_path: Path) -> None:
-    process = Process(tmp_path)
+def test_an_upload_that_hangs_does_not_keep_it_and_goes_on_afterwards(coordinator: Start) -> None:
+    process = coordinator()
     ask, body = Caller(process), random_bytes(4 * MIB)
     whole = upload([(digest_bytes(body), len(body), 0)], body)
     began = time.monotonic()
@@ -156,15 +158,15 @@ def test_an_upload_that_hangs_does_not_keep_it_and_goes_on_afterwards(tmp_path: 
         wait_for(lambda: _reading(process, "atoll_bytes_in_total") >= 2 * MIB)
         assert process.end() == 0
     assert time.monotonic() - began < 15
-    again = Process(tmp_path, port=ask.port)
+    again = coordinator(port=ask.port)
     held = Caller(again).lack({digest_bytes(body): len(body)})[digest_bytes(body)]
     assert held == 3 * MIB
     assert Caller(again).put([(digest_bytes(body), len(body), held)], body[held:]).status == 200
     assert again.end() == 0
 
 
-def test_a_connection_that_stays_open_is_told_that_it_ends(tmp_path: Path) -> None:
-    process = Process(tmp_path)
+def test_a_connection_that_stays_open_is_told_that_it_ends(coordinator: Start) -> None:
+    process = coordinator()
     ask = Caller(process)
     connection = http.client.HTTPConnection("127.0.0.1", ask.port, timeout=30)
     connection.request("GET", "/healthz")
@@ -173,23 +175,23 @@ def test_a_connection_that_stays_open_is_told_that_it_ends(tmp_path: Path) -> No
     assert connection.sock is None or connection.sock.recv(1) == b""
 
 
-def test_killed_and_started_again_it_is_the_same(tmp_path: Path) -> None:
-    process = Process(tmp_path)
+def test_killed_and_started_again_it_is_the_same(coordinator: Start) -> None:
+    process = coordinator()
     first = Caller(process)
     first.keep(b"kept")
     first("POST", "/v1/federations", {"name": "heart"})
     process.child.kill()
     process.child.wait()
     (process.home / "address").unlink()
-    again = Process(tmp_path, port=first.port)
+    again = coordinator(port=first.port)
     assert again.address == process.address
     assert Caller(again).lack({digest_bytes(b"kept"): 4}) == {}
     assert Caller(again)("GET", "/v1/federations/heart").status == 200
     assert again.end() == 0
 
 
-def test_its_host_is_started_again_and_ends_with_it(tmp_path: Path) -> None:
-    process = Process(tmp_path, embedded_host=True)
+def test_its_host_is_started_again_and_ends_with_it(coordinator: Start) -> None:
+    process = coordinator(embedded_host=True)
     wait_for(lambda: len(_children(process.child.pid)) == 1)
     (first,) = _children(process.child.pid)
     wait_for(lambda: _reading(process, "atoll_hosts_here") == 1)
@@ -202,8 +204,8 @@ def test_its_host_is_started_again_and_ends_with_it(tmp_path: Path) -> None:
     assert "(signal 9)" in process.log.read_text()
 
 
-def test_its_host_ends_when_it_is_killed(tmp_path: Path) -> None:
-    process = Process(tmp_path, embedded_host=True)
+def test_its_host_ends_when_it_is_killed(coordinator: Start) -> None:
+    process = coordinator(embedded_host=True)
     wait_for(lambda: _reading(process, "atoll_hosts_here") == 1)
     (host,) = _children(process.child.pid)
     process.child.kill()
@@ -211,8 +213,8 @@ def test_its_host_ends_when_it_is_killed(tmp_path: Path) -> None:
     wait_for(lambda: not _lives(host))
 
 
-def test_it_is_not_ready_when_its_disk_is_gone(tmp_path: Path) -> None:
-    process = Process(tmp_path)
+def test_it_is_not_ready_when_its_disk_is_gone(coordinator: Start, tmp_path: Path) -> None:
+    process = coordinator()
     ask = Caller(process)
     assert ask("GET", "/readyz").document == {"status": "ready"}
     (process.home / "objects").rename(tmp_path / "elsewhere")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,16 +20,18 @@ CHECKS = (
 
 
 @pytest.mark.timeout(300)
-def test_no_request_makes_it_fail_or_answer_what_it_does_not_declare(tmp_path: Path) -> None:
-    coordinator = Process(tmp_path)
+def test_no_request_makes_it_fail_or_answer_what_it_does_not_declare(
+    coordinator: Callable[..., Process], tmp_path: Path
+) -> None:
+    begun = coordinator()
     command = shutil.which("schemathesis", path=str(Path(sys.executable).parent))
     assert command, "schemathesis is installed with what the tests need"
     found = subprocess.run(
-        [command, "run", f"{coordinator.address.url}/openapi.json", "--url", coordinator.address.url,
-         "-H", f"Authorization: Bearer {coordinator.address.token}", "--checks", ",".join(CHECKS), "--seed", "7",
+        [command, "run", f"{begun.address.url}/openapi.json", "--url", begun.address.url,
+         "-H", f"Authorization: Bearer {begun.address.token}", "--checks", ",".join(CHECKS), "--seed", "7",
          "--max-examples", "12", "--phases", "examples,fuzzing", "--suppress-health-check", "all", "--no-color"],
         capture_output=True, text=True, check=False, cwd=tmp_path, timeout=280,
     )  # fmt: skip
-    assert coordinator.end() == 0, coordinator.log.read_text()[-4000:]
+    assert begun.end() == 0, begun.log.read_text()[-4000:]
     assert found.returncode == 0, found.stdout[-6000:] + found.stderr[-1000:]
-    assert "traceback" not in coordinator.log.read_text()
+    assert "traceback" not in begun.log.read_text()

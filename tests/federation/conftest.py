@@ -16,18 +16,16 @@ from federation_world import Place, write_app
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Place]:
     """With nothing in it yet; what was started in it is ended."""
-    place = Place(tmp_path)
-    yield place
-    place("down")
+    with Place(tmp_path) as place:
+        yield place
 
 
 @pytest.fixture(scope="session")
 def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """With a federation of three nodes, for all tests that leave it as it is."""
-    place = Place(tmp_path_factory.mktemp("local"))
-    place.well("up", "--nodes", "3")
-    yield place
-    place("down")
+    with Place(tmp_path_factory.mktemp("local")) as place:
+        place.well("up", "--nodes", "3")
+        yield place
 
 
 @pytest.fixture

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import socket
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import atoll
 from atoll import Arrays
@@ -28,10 +31,29 @@ class Said:
 
 
 class Place:
-    """A home of runs and of a federation, and folders of apps."""
+    """A home of runs and of a federation, and folders of apps. What was started in it ends with the `with`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.home = folder, folder / "home"
+        self._begun: list[subprocess.Popen[str]] = []
+        self._daemons: list[subprocess.Popen[str]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        for process in self._begun:
+            if process not in self._daemons and process.poll() is None:
+                process.kill()
+                process.wait()
+        with contextlib.ExitStack() as stack:
+            if (self.home / "local").exists():
+                stack.callback(self, "down")
+            for process in self._daemons:
+                stack.callback(_end, process)
+        if kind is None:
+            ends = [process.returncode for process in self._daemons]
+            assert set(ends) <= {0, -15, 130}, f"{ends}\n{self.logs()}"
 
     @property
     def environment(self) -> dict[str, str]:
@@ -45,15 +67,31 @@ class Place:
         }
 
     def start(self, *words: str, inside: Path | None = None, **options: Any) -> subprocess.Popen[str]:
+        """Begin a command. `env`: what is not as it is everywhere here."""
         pipes: dict[str, Any] = {
             "stdin": subprocess.DEVNULL,
             "stdout": subprocess.PIPE,
             "stderr": subprocess.PIPE,
         }
+        env = {**self.environment, **options.pop("env", {})}
         command = [sys.executable, "-m", "atoll", *words]
-        return subprocess.Popen(
-            command, cwd=inside or self.folder, env=self.environment, text=True, **{**pipes, **options}
+        process = subprocess.Popen(
+            command, cwd=inside or self.folder, env=env, text=True, **{**pipes, **options}
         )
+        self._begun.append(process)
+        return process
+
+    def daemon(self, *words: str, env: Mapping[str, str] | None = None) -> dict[str, Any]:
+        """Start a daemon, and wait until it is ready: what it says of itself then."""
+        log = self.folder / f"daemon-{len(self._daemons)}.log"
+        with log.open("w") as file:
+            process = self.start(*words, "--json", stderr=file, env=env or {})
+        self._daemons.append(process)
+        assert process.stdout is not None
+        said = process.stdout.read()
+        assert said, self.logs()
+        found: dict[str, Any] = json.loads(said)
+        return found
 
     def __call__(self, *words: str, inside: Path | None = None) -> Said:
         with self.start(*words, inside=inside) as process:
@@ -80,14 +118,30 @@ class Place:
         return folder
 
     def logs(self) -> str:
-        """What the processes of the local federation said last."""
-        logs = sorted((self.home / "local").glob("*.log"))
+        """What daemons said last."""
+        logs = sorted([*(self.home / "local").glob("*.log"), *self.folder.glob("daemon-*.log")])
         return "\n".join(f"-- {p.name}\n{p.read_text(errors='replace')[-3000:]}" for p in logs)
 
 
 def same(one: Arrays, other: Arrays) -> bool:
     """To the bit."""
     return list(one) == list(other) and all(one[n].tobytes() == other[n].tobytes() for n in one)
+
+
+def free_port() -> str:
+    """A port of loopback that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return str(probe.getsockname()[1])
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    process.terminate()
+    try:
+        process.wait(30)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def processes(folder: Path, words: str = "") -> dict[int, str]:
@@ -122,6 +176,8 @@ rounds = 3
 pause = 0.0
 mood = ""
 where = ""
+deadline = 0.0
+size = 3
 
 [tool.atoll.simulation]
 nodes = 3
@@ -142,7 +198,9 @@ def main(fleet, ctx):
         raise ValueError("the server is unwell")
     if ctx.config.mood == "break":
         breakpoint()
-    return atoll.fit(FedAvg(), fleet, initial={"w": np.zeros(3)}, rounds=ctx.config.rounds)
+    schedule = atoll.Schedule(deadline=ctx.config.deadline or None)
+    initial = {"w": np.zeros(ctx.config.size)}
+    return atoll.fit(FedAvg(), fleet, initial=initial, rounds=ctx.config.rounds, schedule=schedule)
 """
 
 CLIENT = """
@@ -162,7 +220,7 @@ def train(model, ctx):
         if ctx.config.mood == "log":
             ctx.log("careful", level="warning")
     ctx.state["seen"] = ctx.state.get("seen", 0) + 1
-    step = ctx.rng.normal(size=3) * ctx.state["seen"]
+    step = ctx.rng.normal(size=ctx.config.size) * ctx.state["seen"]
     return atoll.Update({"w": model["w"] + step}, weight=1, metrics={"seen": ctx.state["seen"]})
 """
 

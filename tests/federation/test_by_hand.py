@@ -1,37 +1,16 @@
 """What an administrator and site owners start by hand, each site with files of its own."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
-from federation_world import Place, same, write_app
+from federation_world import Place, free_port, same, write_app
 
 from atoll.data import Dirichlet, samples, split
 
 pytest.importorskip("sklearn")
 
 NODES = 3
-
-
-@pytest.fixture
-def started(place: Place):
-    """Starts a daemon, and waits until it is ready; all are ended with the test."""
-    running = []
-
-    def start(*words: str) -> dict[str, object]:
-        process = place.start(*words, "--json", stderr=(place.folder / f"{len(running)}.log").open("w"))
-        running.append(process)
-        assert process.stdout is not None
-        said = process.stdout.read()
-        assert said, [p.read_text() for p in place.folder.glob("*.log")]
-        return json.loads(said)
-
-    yield start
-    for process in reversed(running):
-        process.terminate()
-    for process in running:
-        assert process.wait(30) in (0, -15, 130)
 
 
 def parts(folder: Path, seed: int) -> None:
@@ -43,16 +22,16 @@ def parts(folder: Path, seed: int) -> None:
             np.savez(folder / f"{name}-{number}.npz", **columns)
 
 
-def test_nodes_with_their_own_files_train_what_the_simulation_trains(place: Place, started):
+def test_nodes_with_their_own_files_train_what_the_simulation_trains(place: Place):
     app = place.app("numpy")
     parts(place.folder, seed=3)
-    url = started("coordinator", "start", "--port", str(_free_port()), "--no-host")["url"]
-    started("host", "start", "--coordinator", str(url))
+    url = place.daemon("coordinator", "start", "--port", free_port(), "--no-host")["url"]
+    place.daemon("host", "start", "--coordinator", str(url))
     for n in range(NODES):
         data = [
             word for name in ("train", "test") for word in ("--data", f"{name}={place.folder}/{name}-{n}.npz")
         ]
-        started(
+        place.daemon(
             "node", "start", "--coordinator", str(url), "--name", f"node-{n}", *data, "--config", f"beds={n}"
         )
     place.well("context", "add", "sites", str(url))
@@ -63,21 +42,21 @@ def test_nodes_with_their_own_files_train_what_the_simulation_trains(place: Plac
     assert same(place.model("real", "--on", "sites"), place.model("simulated"))
 
 
-def test_a_node_without_the_data_is_found_by_the_check(place: Place, started):
+def test_a_node_without_the_data_is_found_by_the_check(place: Place):
     app = write_app(place.folder / "app")
     (app / "tiny" / "client.py").write_text("import no_such_package\n")
-    url = started("coordinator", "start", "--port", str(_free_port()))["url"]
-    started("node", "start", "--coordinator", str(url), "--name", "poor")
+    url = place.daemon("coordinator", "start", "--port", free_port())["url"]
+    place.daemon("node", "start", "--coordinator", str(url), "--name", "poor")
     place.well("context", "add", "sites", str(url), "--use")
     said = place("run", "--check", inside=app)
     assert said.code == 5
     assert "no_such_package" in said.out
 
 
-def test_a_backup_is_the_coordinator_again(place: Place, started):
+def test_a_backup_is_the_coordinator_again(place: Place):
     app = write_app(place.folder / "app")
-    url = str(started("coordinator", "start", "--port", str(_free_port()))["url"])
-    started("node", "start", "--coordinator", url, "--name", "node-0")
+    url = str(place.daemon("coordinator", "start", "--port", free_port())["url"])
+    place.daemon("node", "start", "--coordinator", url, "--name", "node-0")
     place.well("context", "add", "sites", url)
     place.well("run", "--on", "sites", "--name", "kept", inside=app)
     backup, again = place.folder / "backup.tar", place.folder / "again"
@@ -87,15 +66,6 @@ def test_a_backup_is_the_coordinator_again(place: Place, started):
         == 1
     )
     assert place("coordinator", "restore", str(backup), "--home", str(again)).code != 0
-    there = str(started("coordinator", "start", "--port", str(_free_port()), "--home", str(again))["url"])
+    there = str(place.daemon("coordinator", "start", "--port", free_port(), "--home", str(again))["url"])
     place.well("context", "add", "copy", there, "--token-file", str(again / "token"))
     assert same(place.model("kept", "--on", "sites"), place.model("kept", "--on", "copy"))
-
-
-def _free_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -10,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 import numpy as np
@@ -57,7 +58,7 @@ def project(folder: Path, *, begin: str = "pass", after: str = "pass") -> bytes:
 
 
 class Place:
-    """A town with a run of an app, a door, and hosts."""
+    """A town with a run of an app, a door, and hosts; they end with the `with`."""
 
     def __init__(self, folder: Path, **app: str) -> None:
         self.folder = folder
@@ -98,10 +99,12 @@ class Place:
         assert isinstance(event, Finished)
         return event
 
-    def close(self) -> None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         for host in self.hosts:
-            if host.poll() is None:
-                host.kill()
+            host.kill()
             host.wait()
         self.door.close()
         self.town.close()
@@ -109,15 +112,8 @@ class Place:
 
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Callable[..., Place]]:
-    made: list[Place] = []
-
-    def make(**app: str) -> Place:
-        made.append(Place(tmp_path, **app))
-        return made[-1]
-
-    yield make
-    for each in made:
-        each.close()
+    with contextlib.ExitStack() as stack:
+        yield lambda **app: stack.enter_context(Place(tmp_path, **app))
 
 
 def gone(pid: int) -> None:

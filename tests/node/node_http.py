@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 from node_world import Connection, World
@@ -83,14 +83,28 @@ def door(world: World, bundle: bytes = b"") -> Iterator[str]:
 
 
 class Process:
-    """A daemon of its own; one that is killed by a failpoint begins again without it."""
+    """A daemon of its own, for a `with`; one that is killed by a failpoint begins again without it."""
 
     def __init__(self, folder: Path, url: str, **settings: Any) -> None:
         self._file = folder / "settings.json"
         known = {"coordinator": Address(url), "name": "n", "home": str(folder / "home")}
         self._file.write_bytes(msgspec.json.encode(NodeSettings(**{**known, **settings})))
         self.exits: list[int] = []
+        self._over = False
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Self:
         self.child = self._start({})
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._over = True
+        try:
+            self.end()
+        finally:
+            self.child.kill()
+            self.child.wait()
 
     def restart(self, failpoint: str) -> None:
         """End, and begin anew with a failpoint armed; when it has killed the daemon, begin once more."""
@@ -104,8 +118,9 @@ class Process:
 
     def _again(self, child: subprocess.Popen[bytes]) -> None:
         self.exits.append(child.wait())
-        if self.exits[-1] == -signal.SIGKILL:
-            self.child = self._start({})
+        with self._lock:
+            if self.exits[-1] == -signal.SIGKILL and not self._over:
+                self.child = self._start({})
 
     def _start(self, extra: dict[str, str]) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "atoll.service.node", str(self._file)]

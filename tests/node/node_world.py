@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from atoll.wire import (
     Good,
     Line,
     Manifest,
+    Needs,
     Offer,
     Orders,
     Probe,
@@ -37,8 +38,8 @@ from atoll.wire import (
 BUNDLE = "sha256:" + "0" * 64
 
 
-def spec(run: str = "r") -> RunSpec:
-    return RunSpec(run=run, name=run, federation="f", bundle=BUNDLE)
+def spec(run: str = "r", **needs: Any) -> RunSpec:
+    return RunSpec(run=run, name=run, federation="f", bundle=BUNDLE, needs=Needs(**needs))
 
 
 def offer(key: str = "1.0.0.n", *, run: str = "r", seq: int = 1, **fields: Any) -> Offer:
@@ -70,6 +71,7 @@ class World:
         self.objects: dict[str, bytes] = {}
         self.pulled: list[str] = []
         self.polls: list[tuple[dict[str, str], int]] = [({}, 0)]
+        self.removed: list[list[str]] = []  # as each poll said
         self.session = 0
         self.away = False
         self.skew = 0.0
@@ -124,11 +126,12 @@ class Connection:
             self.session = self.world.session
             return Welcome(session=self.session, time=time.time() + self.world.skew, beat=self.world.beat)
 
-    def poll(self, have: dict[str, str], free: int, wait: float) -> Orders:
+    def poll(self, have: dict[str, str], free: int, wait: float, removed: Sequence[str] = ()) -> Orders:
         self._request("poll")
         world, ends = self.world, time.monotonic() + wait
         with world.changed:
             world.polls.append((have, free))
+            world.removed.append(list(removed))
             world.changed.notify_all()
             while not (found := self._found(have)) and (left := ends - time.monotonic()) > 0:
                 world.changed.wait(left)
@@ -220,11 +223,17 @@ class Worker:
     """A worker whose client function is one of the test's."""
 
     def __init__(
-        self, do: Callable[..., Any], hear: Callable[[Any, Any], None], spool: Path, pid: int
+        self,
+        do: Callable[..., Any],
+        hear: Callable[[Any, Any], None],
+        spool: Path,
+        pid: int,
+        variables: Mapping[str, str],
     ) -> None:
-        self._do, self._hear, self.spool, self.pid = do, hear, spool, pid
+        self._do, self._hear, self.spool, self.pid, self.variables = do, hear, spool, pid, variables
         self.inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self.ended = threading.Event()
+        self.last: Callable[[], Any] = lambda: None  # what it does before its process is gone
         self.begin = threading.Thread(target=self._run, daemon=True).start
 
     def give(self, offer: Offer, state: Path | None) -> None:
@@ -247,6 +256,7 @@ class Worker:
                 self._hear(self, self._do(*work, self) or did(work[0]))
         except Death:
             pass
+        self.last()
         self._hear(self, None)
 
 
@@ -254,10 +264,17 @@ class Launcher:
     def __init__(self, do: Callable[..., Any], folder: Path) -> None:
         self._do, self._folder, self.workers = do, folder, []  # type: ignore[var-annotated]
 
-    def launch(self, spec: RunSpec, hear: Callable[[Any, Any], None], *, check: bool = False) -> Worker:
+    def launch(
+        self,
+        spec: RunSpec,
+        hear: Callable[[Any, Any], None],
+        *,
+        variables: Mapping[str, str],
+        check: bool = False,
+    ) -> Worker:
         spool = self._folder / f"{spec.run}.{len(self.workers)}"
         spool.mkdir(parents=True, exist_ok=True)
-        worker = Worker(self._do, hear, spool, len(self.workers))
+        worker = Worker(self._do, hear, spool, len(self.workers), variables)
         self.workers.append(worker)
         worker.begin()
         return worker
@@ -307,8 +324,8 @@ class Daemon:
             self.fatal.append(error)
 
 
-def probe(id: str = "p") -> Probe:
-    return Probe(id=id, spec=spec())
+def probe(id: str = "p", of: RunSpec | None = None) -> Probe:
+    return Probe(id=id, spec=of or spec())
 
 
 __all__ = ["Daemon", "Death", "Failed", "Unfit", "World", "did", "offer", "probe", "refused", "spec"]

@@ -43,12 +43,10 @@ def place(world: World, tmp_path: Path) -> Iterator[Any]:
     (app / "pyproject.toml").write_text('[tool.atoll]\nserver = "client:app"\nclient = "client:app"\n')
     (app / "client.py").write_text(CLIENT)
     bundle = pack_bundle(app)
-    with door(world, bundle.body) as url:
-        config = {"beds": 120, "ledger": str(tmp_path / "ledger")}
-        daemon = Process(tmp_path, url, config=config)
+    config = {"beds": 120, "ledger": str(tmp_path / "ledger")}
+    with door(world, bundle.body) as url, Process(tmp_path, url, config=config) as daemon:
         daemon.spec = RunSpec(run="r", name="r", federation="f", bundle=bundle.digest, client="client:app")  # type: ignore[attr-defined]
         yield daemon
-        daemon.end()
 
 
 def _call(place: Any, round: int) -> Offer:

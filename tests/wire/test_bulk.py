@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from faulty_way import DOWN, UP, Fate, FaultyWay
+from crossing import DOWN, UP, Fate
+from faulty_way import FaultyWay
 from small_server import SmallServer, certificate, refusing
 
 from atoll.store import DirectoryStore, MemoryStore, digest_bytes

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from faulty_way import DOWN, UP, Fate, FaultyWay
+from crossing import DOWN, UP, Fate
+from faulty_way import FaultyWay
 from small_server import SmallServer, certificate, cut_short, hanging_up, refusing, tunnelling
 
 from atoll.values import ConfigError

@@ -1,0 +1,251 @@
+"""What an owner gives is what tasks get: CPUs and slots for a call, GPUs and memory for a worker, in turns."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from node_world import Daemon, World, offer, probe, spec
+
+from atoll.service.node._resources import needs_of, resources
+from atoll.values import ConfigError
+from atoll.wire import Bad, Good
+
+Start = Callable[..., Daemon]
+SIGHT = "CUDA_VISIBLE_DEVICES"
+
+
+class Work:
+    """What workers do: each call waits until the test lets its run go on."""
+
+    def __init__(self) -> None:
+        self.changed = threading.Condition()
+        self.begun: list[str] = []
+        self.running: list[str] = []
+        self.most = 0
+        self._passes: dict[str, int] = {}
+
+    def __call__(self, offer: Any, state: Any, worker: Any) -> Any:
+        if offer is None:
+            return None
+        with self.changed:
+            self.begun.append(f"{offer.run} {offer.key[0]}")
+            self.running.append(offer.run)
+            self.most = max(self.most, len(self.running))
+            self.changed.notify_all()
+            assert self.changed.wait_for(lambda: self._passes.get(offer.run, 0) > 0, 10)
+            self._passes[offer.run] -= 1
+            self.running.remove(offer.run)
+        return None
+
+    def go(self, run: str, calls: int = 1) -> None:
+        with self.changed:
+            self._passes[run] = self._passes.get(run, 0) + calls
+            self.changed.notify_all()
+
+    def until(self, *running: str) -> None:
+        """Wait until calls of exactly these runs are under way."""
+        with self.changed:
+            assert self.changed.wait_for(lambda: sorted(self.running) == sorted(running), 10), self.running
+
+
+def wants(run: str, number: int = 1, **needs: Any) -> Any:
+    return offer(f"{number}.0.0.n", run=run, seq=number, wants=spec(run, **needs))
+
+
+def test_no_more_calls_run_at_once_than_there_are_cpus(world: World, daemon: Start):
+    work = Work()
+    daemon(work, slots=6, resources={"cpus": 2.5})
+    world.ask(*(wants(f"r{i}") for i in range(4)), wants("half", cpus=0.5))
+    for run in ["r0", "r1", "r2", "r3", "half"]:
+        work.go(run)
+    world.answers(5)
+    assert work.most <= 3
+
+
+def test_a_large_task_is_not_starved_by_small_ones(world: World, daemon: Start):
+    work = Work()
+    daemon(work, slots=8, resources={"cpus": 2})
+    world.ask(wants("a"), wants("b"))
+    work.until("a", "b")
+    world.ask(wants("large", cpus=2))
+    world.until(lambda: "large/1.0.0.n" in world.polls[-1][0])
+    world.ask(wants("a", 2), wants("b", 2))
+    world.until(lambda: len(world.polls[-1][0]) == 5)
+    work.go("a")
+    world.answers(1)
+    work.until("b")
+    work.go("b")
+    work.until("large")
+    work.go("large")
+    work.until("a", "b")
+    assert work.begun[2:] == ["large 1", "a 2", "b 2"]
+    work.go("a")
+    work.go("b")
+    world.answers(5)
+
+
+def test_small_tasks_go_on_beside_a_large_one_that_waits_for_what_they_do_not_need(
+    world: World, daemon: Start
+):
+    work = Work()
+    daemon(work, slots=8, workers=8, resources={"cpus": 8, "gpus": 1})
+    world.ask(wants("a", gpus=1))
+    work.until("a")
+    world.ask(wants("b", gpus=1))
+    world.until(lambda: "b/1.0.0.n" in world.polls[-1][0])
+    world.ask(wants("c"))
+    work.until("a", "c")
+    for run in "abc":
+        work.go(run)
+    assert all(isinstance(answer, Good) for answer in world.answers(3))
+
+
+def test_each_worker_sees_gpus_of_its_own(world: World, daemon: Start, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv(SIGHT, raising=False)
+    work = Work()
+    node = daemon(work, slots=4, resources={"cpus": 4, "gpus": 3})
+    world.ask(wants("a", gpus=1))
+    work.until("a")
+    world.ask(wants("b", gpus=2))
+    work.until("a", "b")
+    world.ask(wants("c"))
+    work.until("a", "b", "c")
+    assert [w.variables[SIGHT] for w in node.launcher.workers] == ["0", "1,2", "-1"]
+    for run in "abc":
+        work.go(run)
+    world.answers(3)
+
+
+def test_an_idle_worker_leaves_its_gpu_to_a_run_that_needs_one(world: World, daemon: Start):
+    node = daemon(resources={"gpus": 1})
+    world.ask(wants("a", gpus=1))
+    world.answers(1)
+    world.ask(wants("c"))
+    world.answers(2)
+    assert not node.launcher.workers[0].ended.is_set()
+    world.ask(wants("b", gpus=1))
+    world.answers(3)
+    assert [w.ended.is_set() for w in node.launcher.workers] == [True, False, False]
+
+
+def test_a_gpu_is_free_once_the_process_that_had_it_is_gone(world: World, daemon: Start):
+    lingers = threading.Event()
+
+    def do(o: Any, s: Any, w: Any) -> None:
+        if w.pid == 0:
+            w.last = lambda: lingers.wait(10)
+
+    node = daemon(do, resources={"gpus": 1})
+    world.ask(wants("a", gpus=1))
+    world.answers(1)
+    world.ask(wants("b", gpus=1))
+    world.until(lambda: "b/1.0.0.n" in world.polls[-1][0])
+    assert node.launcher.workers[0].ended.wait(5)
+    assert len(node.launcher.workers) == 1
+    lingers.set()
+    world.answers(2)
+    assert len(node.launcher.workers) == 2
+
+
+@pytest.mark.parametrize("scarce", ["gpus", "memory", "workers"])
+def test_a_worker_that_had_its_turn_makes_way_for_another_run(world: World, daemon: Start, scarce: str):
+    work = Work()
+    one = {"gpus": {"gpus": 1}, "memory": {"memory": 600}, "workers": {}}[scarce]
+    daemon(work, slots=1, workers=1, turn=0.0, resources={"cpus": 4, "gpus": 1, "memory": 1000})
+    world.ask(*(wants("a", n, **one) for n in (1, 2)))
+    work.until("a")
+    world.ask(wants("b", **one))
+    world.until(lambda: len(world.polls[-1][0]) == 3)
+    work.go("a", 2)
+    work.go("b")
+    world.answers(3)
+    assert work.begun == ["a 1", "b 1", "a 2"]
+
+
+def test_a_worker_is_not_ended_for_another_run_before_it_had_its_turn(world: World, daemon: Start):
+    work = Work()
+    node = daemon(work, slots=1, turn=60.0, resources={"cpus": 4, "gpus": 1})
+    world.ask(*(wants("a", n, gpus=1) for n in (1, 2)))
+    work.until("a")
+    world.ask(wants("b", gpus=1))
+    world.until(lambda: len(world.polls[-1][0]) == 3)
+    work.go("a", 2)
+    work.go("b")
+    world.answers(3)
+    assert work.begun == ["a 1", "a 2", "b 1"]
+    assert len(node.launcher.workers) == 2
+
+
+def test_workers_hold_no_more_memory_than_there_is(world: World, daemon: Start):
+    node = daemon(resources={"memory": 1000})
+    for number, run in enumerate(["a", "b", "c", "a"], 1):
+        world.ask(wants(run, number, memory=400))
+        world.answers(number)
+    assert [w.ended.is_set() for w in node.launcher.workers] == [True, True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("needs", "words"),
+    [
+        ({"cpus": 9}, r"9 CPUs \(this node gives 2\)"),
+        ({"gpus": 2}, r"2 GPUs \(this node gives 1\)"),
+        ({"memory": 5_000_000_000}, r"5 GB of memory \(this node gives 4 GB\)"),
+    ],
+    ids=["cpus", "gpus", "memory"],
+)
+def test_a_task_that_never_fits_is_refused_at_once_and_found_by_a_preflight(
+    world: World, daemon: Start, needs: Any, words: str
+):
+    node = daemon(resources={"cpus": 2, "gpus": 1, "memory": 4_000_000_000})
+    world.ask(wants("a", **needs))
+    (answer,) = world.answers()
+    assert isinstance(answer, Bad)
+    assert answer.failure == "refused"
+    pytest.raises(ValueError, _raise, answer.message).match(f"too small for the app: one task needs {words}")
+    assert node.launcher.workers == []
+    world.order(probes=[probe("p", spec("check", **needs))])
+    world.until(lambda: "p" in world.probes)
+    (problem,) = world.probes["p"]
+    assert problem.code == "node.too-small"
+    pytest.raises(ValueError, _raise, problem.message).match(words)
+
+
+def _raise(text: str) -> None:
+    raise ValueError(text)
+
+
+def test_a_task_takes_the_threads_of_its_run_unless_it_says_otherwise():
+    from msgspec.structs import replace
+
+    assert needs_of(replace(spec(), threads=3)).cpus == 3.0
+    assert needs_of(replace(spec(cpus=2), threads=3)).cpus == 2.0
+
+
+def test_what_the_owner_did_not_say_is_found_out():
+    found = resources({}, {SIGHT: "4,GPU-7,-1,5"})
+    assert found.cpus >= 1
+    assert found.memory > 1 << 20
+    assert found.devices == ("4", "GPU-7")
+    assert found.document() == {"cpus": found.cpus, "gpus": 2.0, "memory": found.memory}
+
+
+@pytest.mark.parametrize(
+    ("gpus", "sight", "devices"),
+    [
+        (2, {}, ("0", "1")),
+        (1, {SIGHT: "4,5"}, ("4",)),
+        (0, {SIGHT: "4,5"}, ()),
+        (0, {}, ()),
+        (None, {SIGHT: ""}, ()),
+    ],
+)
+def test_gpus_are_those_that_the_daemon_sees(gpus: int | None, sight: Any, devices: Any):
+    assert resources({} if gpus is None else {"gpus": gpus}, sight).devices == devices
+
+
+def test_a_node_does_not_give_gpus_that_it_does_not_see():
+    with pytest.raises(ConfigError, match="--gpus 3, but CUDA_VISIBLE_DEVICES=4,5 shows 2"):
+        resources({"gpus": 3}, {SIGHT: "4,5"})
