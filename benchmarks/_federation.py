@@ -63,6 +63,15 @@ class Federation:
         found = self.client.call("GET", "/v1/nodes", None, NodeList).nodes
         return [node.name for node in found if node.status == "here"]
 
+    def settle(self) -> None:
+        """Wait until nobody is busy: processes that are kept ready have started."""
+        busy = True
+        while busy:
+            pids = [pid for daemon in self.daemons.values() for pid in descendants(daemon.pid)]
+            before = cpu(pids)
+            time.sleep(0.3)  # what is measured is how little happens meanwhile
+            busy = cpu(pids) - before > 0.03
+
     def context(self, home: Path) -> Mapping[str, str]:
         """The environment in which `atoll ... --on bench` means this federation."""
         env = {"ATOLL_HOME": str(home), "ATOLL_CONFIG": str(home / "contexts")}

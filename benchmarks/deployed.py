@@ -61,6 +61,7 @@ def main() -> None:
 def run(federation: Federation, folder: Path, options: Any) -> dict[str, Any]:
     """One run by the command line: seconds of each round but the first, and until a client began its first task."""
     env = federation.context(folder / "home")
+    federation.settle()
     begun = time.time()
     once([sys.executable, "-m", "atoll", "run", APP, "--on", "bench", "--set", f"rounds={options.rounds}",
           "--set", f"floats={options.floats}", "--set", f"arrays={getattr(options, 'arrays', 1)}"], env=env)  # fmt: skip

@@ -279,7 +279,10 @@ class Launcher:
         worker.begin()
         return worker
 
-    def join(self) -> None:
+    def be_ready(self) -> None:
+        pass
+
+    def close(self) -> None:
         pass
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 from shop_world import word, written
 
 from atoll.runtime import Parts
-from atoll.service.workshop import Did, Failed, Ready, Said, Unfit
+from atoll.service.workshop import Did, Failed, Ready, Said, Spare, Unfit
 from atoll.values import Arrays, map_file, unpack
 from atoll.wire import join
 
@@ -32,6 +33,28 @@ def test_a_call_is_performed_and_its_arrays_lie_in_files(bench, model):
     for digest, path in did.files.items():
         assert digest == f"sha256:{hashlib.sha256(Path(path).read_bytes()).hexdigest()}"
     assert np.array_equal(join(did.payload, opened(did))["model"]["w"], model["model"]["w"] * 2)
+
+
+def test_a_spare_is_hired_for_whichever_app_fits(bench, model):
+    prepared = bench.prepared()
+    spare = Spare(bench.workshop.usual, threads=1, folder=bench.folder)
+    assert spare.fits(prepared, 1)
+    assert not spare.fits(prepared, 2)
+    worker, told = bench.worker(prepared, spare=spare)
+    assert worker.pid == spare.child.pid
+    assert isinstance(word(told), Ready)
+    worker.give(bench.offer("train", model))
+    assert word(told).metrics["seen"] == 1
+
+
+def test_a_spare_that_dies_fits_nothing_and_who_hired_it_just_then_hears_so(bench):
+    prepared = bench.prepared()
+    spare = Spare(prepared, threads=1, folder=bench.folder)
+    os.kill(spare.child.pid, signal.SIGKILL)
+    worker, told = bench.worker(prepared, spare=spare)
+    assert word(told) is None
+    assert worker.how_it_ended() == "signal SIGKILL"
+    assert not spare.fits(prepared, 1)
 
 
 def test_the_model_is_mapped_and_read_only_and_libraries_have_one_thread(bench, model):

@@ -8,6 +8,7 @@ from atoll.runtime._drive import attempt, drive
 from atoll.runtime._inprocess import InProcess
 from atoll.runtime._parts import Parts
 from atoll.runtime._pipe import Mouth, Printed, end_line, receive, send, taken_over
+from atoll.runtime._prints import prints_logged
 from atoll.runtime._progress import Progress, in_words
 from atoll.runtime._simulate import AUTO, AppRef, Simulation, of_project, processors, simulate
 from atoll.runtime._threads import environment, limited
@@ -29,6 +30,7 @@ __all__ = [
     "in_words",
     "limited",
     "of_project",
+    "prints_logged",
     "processors",
     "receive",
     "send",

@@ -3,10 +3,8 @@
 Doesn't know who decides; daemons and programs speak through it.
 """
 
-from atoll.wire._backoff import Backoff
-from atoll.wire._bulk import pull, push
-from atoll.wire._bundle import Bundle, extract, pack_bundle, read_bundle
-from atoll.wire._client import Client, Refused, Unreachable
+from typing import TYPE_CHECKING, Any
+
 from atoll.wire._manifest import call_digest, check_manifest, digest_of, join, split
 from atoll.wire._messages import (
     API,
@@ -57,7 +55,13 @@ from atoll.wire._messages import (
     Welcome,
 )
 from atoll.wire._numbers import metrics_of, worded
-from atoll.wire._route import Address
+
+if TYPE_CHECKING:
+    from atoll.wire._backoff import Backoff
+    from atoll.wire._bulk import pull, push
+    from atoll.wire._bundle import Bundle, extract, pack_bundle, read_bundle
+    from atoll.wire._client import Client, Refused, Unreachable
+    from atoll.wire._route import Address
 
 __all__ = [
     "API",
@@ -125,3 +129,33 @@ __all__ = [
     "split",
     "worded",
 ]
+
+_ROOMS = {
+    "_backoff": ("Backoff",),
+    "_bulk": (
+        "pull",
+        "push",
+    ),
+    "_bundle": (
+        "Bundle",
+        "extract",
+        "pack_bundle",
+        "read_bundle",
+    ),
+    "_client": (
+        "Client",
+        "Refused",
+        "Unreachable",
+    ),
+    "_route": ("Address",),
+}
+_HOME = {name: room for room, names in _ROOMS.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:  # whoever only reads messages needs no sockets
+        from importlib import import_module
+
+        value = globals()[name] = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

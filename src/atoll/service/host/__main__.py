@@ -7,31 +7,13 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 
-import msgspec
-
+from atoll.service._daemon import daemon
 from atoll.service.host import HostSettings, serve
-from atoll.values import AtollError
 
 
-def main() -> int:
-    """Be a host; the exit status."""
-    if len(sys.argv) != 2:
-        print("usage: python -m atoll.service.host SETTINGS.json", file=sys.stderr)
-        return 2
-    try:
-        if sys.argv[1] == "-":
-            serve(msgspec.json.decode(sys.stdin.buffer.readline(), type=HostSettings), until=_end_of_input)
-        else:
-            serve(msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=HostSettings))
-    except (OSError, msgspec.MsgspecError) as error:
-        print(f"error: {sys.argv[1]}: {error}", file=sys.stderr)
-        return 2
-    except AtollError as error:
-        print(f"error: {error.message}\n  mend: {error.mend}", file=sys.stderr)
-        return error.exit_code
-    return 0
+def _serve(settings: HostSettings) -> None:
+    serve(settings, until=_end_of_input if sys.argv[1] == "-" else None)
 
 
 def _end_of_input() -> None:
@@ -40,4 +22,4 @@ def _end_of_input() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(daemon("host", HostSettings, _serve))

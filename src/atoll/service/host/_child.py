@@ -9,16 +9,16 @@ import contextlib
 import os
 import shutil
 import signal
-import subprocess
 import threading
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
 from atoll.service.host._settings import CUT_OFF, FENCED, STOP, Order
+from atoll.service.host._starting import Process, Starting, kill
 from atoll.service.workshop import Prepared
 
 GRACE = 10.0  # seconds from being asked to stop to being killed
@@ -38,12 +38,18 @@ class Child:
     """A program from the order to start it to its end; `ended` is called from a thread of its own."""
 
     def __init__(
-        self, order: Order, folder: Path, prepare: Callable[[], Prepared], ended: Callable[[Child, End], None]
+        self,
+        order: Order,
+        folder: Path,
+        *,
+        prepare: Callable[[], Prepared],
+        starting: Starting,
+        ended: Callable[[Child, End], None],
     ) -> None:
         self.run, self._order, self._folder = order.spec.run, order, folder
-        self._prepare, self._ended = prepare, ended
+        self._prepare, self._starting, self._ended = prepare, starting, ended
         self._lock = threading.Lock()
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Process | None = None
         self._stopping = self._killed = False
         self.over = False
         self._said: deque[str] = deque(maxlen=_LINES)
@@ -66,7 +72,7 @@ class Child:
         with self._lock:
             self._killed = True
             if self._process is not None and self._process.poll() is None:
-                _kill(self._process)
+                kill(self._process)
 
     def _live(self) -> None:
         end = self._whole_life()
@@ -92,42 +98,21 @@ class Child:
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
         return End(how, 0 if code in (FENCED, CUT_OFF) else code, "".join(self._said)[-20_000:])
 
-    def _start(self, prepared: Prepared) -> subprocess.Popen[bytes] | None:
+    def _start(self, prepared: Prepared) -> Process | None:
         self._folder.mkdir(parents=True, exist_ok=True)
-        order = msgspec.structs.replace(
-            self._order, folder=str(prepared.folder), cache=str(self._folder / "objects")
-        )
+        order = msgspec.structs.replace(self._order, folder=str(prepared.folder), work=str(self._folder))
         with self._lock:
             if self._stopping or self._killed:
                 return None
-            process = self._process = subprocess.Popen(
-                prepared.command("atoll.service.host.program"),
-                stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=self._folder,
-                env=prepared.surroundings(order.spec.threads), **_apart(),
-            )  # fmt: skip
+            process = self._process = self._starting.process(prepared, order.spec.threads)
             assert process.stdin is not None
             with contextlib.suppress(OSError):  # its end tells
                 process.stdin.write(msgspec.json.encode(order) + b"\n")
                 process.stdin.flush()
             return process
 
-    def _ask(self, process: subprocess.Popen[bytes]) -> None:
+    def _ask(self, process: Process) -> None:
         assert process.stdin is not None
         with contextlib.suppress(OSError):
             process.stdin.write(STOP)
             process.stdin.flush()
-
-
-def _apart() -> dict[str, Any]:
-    """A group of its own: ^C at the host's terminal is the host's affair."""
-    if _POSIX:
-        return {"start_new_session": True}
-    return {"creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)}
-
-
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    with contextlib.suppress(OSError):
-        if _POSIX:
-            os.killpg(process.pid, signal.SIGKILL)
-        else:
-            process.kill()

@@ -15,6 +15,7 @@ from atoll.service.host._attempt import attend, unfit
 from atoll.service.host._child import Child, End
 from atoll.service.host._objects import FULL
 from atoll.service.host._settings import HostSettings, Order
+from atoll.service.host._starting import Starting
 from atoll.service.workshop import Prepared, Workshop
 from atoll.values import AtollError, DiskFull
 from atoll.wire import Client, Hello, HostOrders, HostPoll, Ok, RunEnded, RunSpec, Welcome
@@ -37,6 +38,7 @@ class Host:
             wheelhouse=settings.wheelhouse,
             index=settings.index,
         )
+        self._starting = Starting(home)
         self._lock = threading.Condition()
         self._children: dict[str, Child] = {}
         self._next: dict[str, RunSpec] = {}
@@ -50,6 +52,7 @@ class Host:
             try:
                 welcome = self._hello()
                 ready()
+                self._be_ready()
                 self._polls(welcome.beat)
             except AtollError as error:
                 if self._closing:
@@ -65,6 +68,7 @@ class Host:
             children = list(self._children.values())
             self._lock.notify_all()
         self._client.close()
+        self._starting.close()
         for child in children:
             child.kill()
 
@@ -104,8 +108,14 @@ class Host:
 
     def _begin(self, spec: RunSpec) -> Child:
         s = self._settings
-        order = Order(coordinator=s.coordinator, spec=spec, folder="", cache="", objects=s.objects)
-        return Child(order, self._home / "runs" / spec.run, lambda: self._prepared(spec), self._ended)
+        order = Order(coordinator=s.coordinator, spec=spec, folder="", work="", objects=s.objects)
+        return Child(
+            order,
+            self._home / "runs" / spec.run,
+            prepare=lambda: self._prepared(spec),
+            starting=self._starting,
+            ended=self._ended,
+        )
 
     def _prepared(self, spec: RunSpec) -> Prepared:
         try:
@@ -141,6 +151,14 @@ class Host:
             spec = self._next.pop(child.run, None)
             if spec is not None and not self._closing:
                 self._children[spec.run] = self._begin(spec)
+        self._be_ready()
+
+    def _be_ready(self) -> None:
+        """While no program runs, one is ready to."""
+        with self._lock:
+            idle = not self._children and not self._closing
+        if idle:
+            self._starting.be_ready(self._workshop.usual)
 
     def _newer(self, session: int) -> int:
         """The session after that one, once there is one; 0 when the host is closing."""

@@ -29,7 +29,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     coordinator: Address
     spec: RunSpec
     folder: str  # the app
-    cache: str  # for objects that are not on this machine
+    work: str  # a folder for whatever this attempt writes
     objects: str = ""
 
 

@@ -17,11 +17,13 @@ import msgspec
 
 from atoll._version import __version__
 from atoll.journal import STOPPED as HAS_STOPPED
+from atoll.runtime import prints_logged
 from atoll.service.host._attempt import Attempt, attend, server_of
-from atoll.service.host._prints import prints_logged
 from atoll.service.host._settings import CUT_OFF, FAILED, FENCED, STOP, STOPPED, Order
 from atoll.values import AtollError, JournalError
 from atoll.wire import Client
+
+_AT_A_TERMINAL = "run the server app on yours: atoll run --server here"
 
 
 def main() -> int:
@@ -32,6 +34,7 @@ def main() -> int:
         2, 1
     )  # what does not come from Python goes to the host, for the case that it is the last thing heard
     order = msgspec.json.decode(_line(inbox), type=Order)
+    os.chdir(order.work)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     attending: list[Attempt] = []
     threading.Thread(target=_obey, args=(inbox, attending), name="atoll-host", daemon=True).start()
@@ -49,13 +52,13 @@ def main() -> int:
 def _attend(order: Order) -> Attempt:
     client = Client(order.coordinator, agent=f"atoll-host/{__version__}", patience=None)
     beside = Path(order.objects) if order.objects else None
-    return attend(client, order.spec.run, where="host", cache=Path(order.cache), beside=beside)
+    return attend(client, order.spec.run, where="host", cache=Path(order.work) / "objects", beside=beside)
 
 
 def _drive(attempt: Attempt, order: Order) -> int:
     talk = attempt.talk
     try:
-        with prints_logged(attempt.journal, attempt.spec.run):
+        with prints_logged(attempt.journal, attempt.spec.run, mend=_AT_A_TERMINAL):
             how = attempt.run(server_of(attempt.spec, Path(order.folder)))
     except JournalError as error:
         print(f"{error.code}: {error.message}", file=sys.stderr)

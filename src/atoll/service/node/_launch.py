@@ -1,10 +1,12 @@
-"""Starting workers: the app's bundle and environment made ready, a folder for what the worker writes.
+"""Starting workers: the app's bundle and environment made ready, a folder for what the worker writes. While none runs, one
+process is kept ready to be the next.
 
 Doesn't know what a worker is given to do.
 """
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import shutil
 import threading
@@ -12,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from atoll.service.workshop import Prepared, Told, Worker, Workshop
+from atoll.service.workshop import Prepared, Spare, Told, Worker, Workshop
 from atoll.wire import RunSpec
 
 if TYPE_CHECKING:
@@ -37,6 +39,8 @@ class Launcher:
         )
         self._spools = itertools.count()
         self._alive, self._changed = 0, threading.Condition()
+        self._spare: Spare | None = None
+        self._closed = False
 
     def launch(self, spec: RunSpec, hear: Hear, *, check: bool = False) -> Worker:
         """A worker of a run, which tells `hear` what happens to it; `check` opens every data set before it is ready."""
@@ -58,15 +62,41 @@ class Launcher:
             self._ended()
             raise
 
-    def join(self, seconds: float = GRACE) -> None:
+    def be_ready(self) -> None:
+        """While nothing runs, have a process that the next run need not wait for."""
+        with self._changed:
+            usual = self._workshop.usual
+            if self._closed or self._alive or usual is None:
+                return
+            if self._spare is None or not self._spare.fits(usual, threads=1):
+                self._let_go()
+                with contextlib.suppress(OSError):  # then the next one starts when it is wanted
+                    self._spare = Spare(usual, threads=1, folder=self._home.workshop)
+
+    def close(self, seconds: float = GRACE) -> None:
         """Return when all have ended, or after so long."""
         with self._changed:
+            self._closed = True
+            self._let_go()
             self._changed.wait_for(lambda: not self._alive, seconds)
+
+    def _let_go(self) -> None:
+        spare, self._spare = self._spare, None
+        if spare is not None:
+            spare.child.kill()
 
     def _ended(self) -> None:
         with self._changed:
             self._alive -= 1
+            self.be_ready()
             self._changed.notify_all()
+
+    def _hired(self, prepared: Prepared, threads: int) -> Spare | None:
+        with self._changed:
+            if self._spare is None or not self._spare.fits(prepared, threads):
+                return None
+            spare, self._spare = self._spare, None
+            return spare
 
     def _worker(self, prepared: Prepared, spec: RunSpec, spool: Path, hear: Hear, check: bool) -> Worker:
         return Worker(
@@ -79,4 +109,5 @@ class Launcher:
             spool=spool,
             hear=hear,
             check=check,
+            spare=self._hired(prepared, spec.threads),
         )

@@ -61,7 +61,8 @@ class Node:
     # -- for the link ----------------------------------------------------------------------------------------
 
     def welcome(self) -> None:
-        """There is a session: send what an earlier daemon left."""
+        """There is a session: send what an earlier daemon left, and be ready."""
+        self._launcher.be_ready()
         left, self._left = self._left, []
         for held, finished in left:
             self._delivery.resume(held, finished)
@@ -92,7 +93,7 @@ class Node:
         """Finish or hand back what is under way, end the workers, let go of everything."""
         self._desk.close()
         self._desk.drain(grace)
-        self._launcher.join()
+        self._launcher.close()
         self._lines.close()
         self.weather.close()
         self._alarm.close()

@@ -3,8 +3,23 @@
 Doesn't know the network, or what is computed.
 """
 
-from atoll.service.workshop._messages import Did, Failed, Ready, Said, Told, Unfit
-from atoll.service.workshop._process import Worker
-from atoll.service.workshop._workshop import Prepared, Workshop
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["Did", "Failed", "Prepared", "Ready", "Said", "Told", "Unfit", "Worker", "Workshop"]
+from atoll.service.workshop._messages import Did, Failed, Ready, Said, Told, Unfit
+
+if TYPE_CHECKING:
+    from atoll.service.workshop._process import Spare, Worker
+    from atoll.service.workshop._workshop import Prepared, Workshop
+
+__all__ = ["Did", "Failed", "Prepared", "Ready", "Said", "Spare", "Told", "Unfit", "Worker", "Workshop"]
+
+_ROOMS = {"Spare": "_process", "Worker": "_process", "Prepared": "_workshop", "Workshop": "_workshop"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ROOMS:  # a worker's process needs none of the daemon
+        import importlib
+
+        value = globals()[name] = getattr(importlib.import_module(f"{__name__}.{_ROOMS[name]}"), name)
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

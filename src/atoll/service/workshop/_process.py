@@ -1,4 +1,4 @@
-"""One worker process, seen from its daemon: start it, give it calls, hear from it, end it.
+"""One worker process, seen from its daemon: start it, hire it, give it calls, hear from it, end it.
 
 Doesn't know what the calls are for.
 """
@@ -17,8 +17,47 @@ from atoll.service.workshop._messages import VERSION, Begin, Bye, Give, Said, To
 from atoll.service.workshop._workshop import Prepared
 from atoll.wire import Offer, RunSpec
 
+_MODULE = "atoll.service.workshop.worker"
 GRACE = 5.0  # seconds to clean up after being told to end
 Hear: TypeAlias = "Callable[[Worker, Told | None], None]"
+
+
+class Spare:
+    """A worker that nobody has hired yet: Python has loaded what every worker needs, and it waits to hear for whom.
+
+    `folder` is any that is there: it works in its app's once it is hired.
+    """
+
+    def __init__(self, prepared: Prepared, *, threads: int, folder: Path) -> None:
+        self._fit = (prepared.python, prepared.path, threads)
+        self._lock = threading.Lock()
+        self._hear: Callable[[bytes | None], None] | None = None
+        self._errors: Callable[[str], None] = lambda _: None
+        self._over = False
+        self.child = Child(
+            prepared.command(_MODULE), environment=prepared.surroundings(threads), folder=folder, hear=self._heard,
+            errors=lambda text: self._errors(text), apart=True,
+        )  # fmt: skip
+
+    def fits(self, prepared: Prepared, threads: int) -> bool:
+        """Whether it could be hired for an app: it lives, in the app's environment."""
+        return not self._over and self._fit == (prepared.python, prepared.path, threads)
+
+    def hire(self, begin: Begin, hear: Callable[[bytes | None], None], errors: Callable[[str], None]) -> None:
+        """Tell it for whom it works; what it says from now on goes to `hear`, its end too if that has come."""
+        with self._lock:
+            self._hear, self._errors = hear, errors
+            over = self._over
+        self.child.send(begin)
+        if over:
+            hear(None)
+
+    def _heard(self, body: bytes | None) -> None:
+        with self._lock:
+            self._over = self._over or body is None
+            hear = self._hear
+        if hear is not None:
+            hear(body)
 
 
 class Worker:
@@ -26,6 +65,7 @@ class Worker:
 
     What it tells goes to `hear` from another thread, and None when it has ended. `objects` is the folder of the
     node's `DirectoryStore`, `spool` a folder for what it writes, of its own. `check`: every data set is opened before it is ready.
+    `spare`: a process that is ready to be one, and fits.
     """
 
     def __init__(
@@ -40,22 +80,27 @@ class Worker:
         spool: Path,
         hear: Hear,
         check: bool = False,
+        spare: Spare | None = None,
     ) -> None:
-        self._told, self._last, self._made = hear, "", threading.Event()
+        self._told, self._last = hear, ""
         self._timer = threading.Timer(GRACE, self._kill)
         self._timer.daemon, self._ending = True, False
-        self._child = Child(
-            prepared.command("atoll.service.workshop.worker"),
-            environment=prepared.surroundings(spec.threads),
-            folder=prepared.folder,
-            hear=self._hear,
-            errors=self._printed,
-            apart=True,
-        )
+        if spare is None:
+            spare = Spare(prepared, threads=spec.threads, folder=prepared.folder)
+        self._child = spare.child
         self.pid = self._child.pid
-        self._made.set()
-        self._child.send(Begin(VERSION, str(prepared.folder), spec, node, dict(data), dict(config), str(objects),
-                               str(spool), check))  # fmt: skip
+        begin = Begin(
+            VERSION,
+            str(prepared.folder),
+            spec,
+            node,
+            dict(data),
+            dict(config),
+            str(objects),
+            str(spool),
+            check,
+        )
+        spare.hire(begin, self._hear, self._printed)
 
     def give(self, offer: Offer, state: Path | None = None) -> None:
         """Hand a call over; `state` is the file with what the node remembers. Calls are performed one after the other."""
@@ -76,14 +121,12 @@ class Worker:
         return f"{how}: {self._last}" if self._last and "signal" not in how else how
 
     def _hear(self, body: bytes | None) -> None:
-        self._made.wait()  # whoever hears may want to use this
         if body is None:
             self._timer.cancel()
         self._told(self, None if body is None else told.decode(body))
 
     def _printed(self, text: str) -> None:
         self._last = text[:500] or self._last
-        self._made.wait()
         self._told(self, Said("output", text[:4000]))
 
     def _kill(self) -> None:

@@ -64,6 +64,7 @@ class Workshop:
                 "--environments uv",
             )
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.usual: Prepared | None = None  # what is likely to be wanted next, whichever app it is for
         self._bundles = Bundles(folder / "bundles")
         self._environments: Environments | None = None
         if environments == UV:
@@ -72,6 +73,8 @@ class Workshop:
             self._environments = Environments(
                 folder / "environments", wheelhouse=wheelhouse, index=index, atoll=_SOURCES / "atoll"
             )
+        else:
+            self.usual = self.environment_for(folder)
 
     def prepare(self, digest: str, fetch: Callable[[], bytes]) -> Prepared:
         """Make an app ready; `fetch` gets its bundle when it isn't here, whole.
@@ -85,4 +88,5 @@ class Workshop:
         if self._environments is None:
             return Prepared(folder, sys.executable, (str(_SOURCES),))
         python, path = self._environments.python(folder)
-        return Prepared(folder, str(python), (str(path),))
+        self.usual = Prepared(folder, str(python), (str(path),))
+        return self.usual

@@ -51,6 +51,7 @@ def main() -> None:
     begin = arriving.get()
     assert isinstance(begin, Begin)
     assert begin.version == VERSION
+    os.chdir(begin.folder)
     with limited(begin.spec.threads):
         try:
             worker = _Worker(begin, mouth)

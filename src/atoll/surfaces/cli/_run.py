@@ -10,12 +10,11 @@ from pathlib import Path
 
 from atoll.app import Project, read_project
 from atoll.journal import FINISHED, RUNNING, STOPPED, Created, SqliteJournal
-from atoll.runtime import Simulation, of_project
+from atoll.runtime import Simulation, of_project, prints_logged
 from atoll.surfaces._places import chosen
 from atoll.surfaces.cli._home import open_journal
 from atoll.surfaces.cli._outcome import conclude, document
 from atoll.surfaces.cli._output import Output
-from atoll.surfaces.cli._prints import prints_go_to
 from atoll.surfaces.cli._watching import watching
 from atoll.values import Config, ConfigError, NotFound, RunError
 
@@ -117,7 +116,7 @@ def _attempt(
         if values.fail_fast:
             history = simulation.run(journal, created.id, watch=watch)
         else:
-            with watch, prints_go_to(journal, created.id, watch.printed):
+            with watch, prints_logged(journal, created.id, show=watch.printed, mend="atoll run --fail-fast"):
                 history = simulation.run(journal, created.id, watch=watch)
     except Exception as error:
         code = out.error(error, exit_code=1, run=created.id, name=created.name)

@@ -1,6 +1,6 @@
-"""What a server app prints: whole lines, into the run's log.
+"""What user code prints: whole lines, to the display and to the run's log.
 
-Doesn't know who reads it.
+Doesn't know how they are shown.
 """
 
 from __future__ import annotations
@@ -44,26 +44,24 @@ class Lines(io.TextIOBase):
 
 
 @contextlib.contextmanager
-def prints_logged(journal: Journal, run: str) -> Iterator[None]:
-    """While this lasts, printed lines are logged; `breakpoint()` says where it works."""
+def prints_logged(
+    journal: Journal, run: str, *, show: Callable[[str], None] = lambda line: None, mend: str
+) -> Iterator[None]:
+    """While this lasts, printed lines are shown and logged; `breakpoint()` raises, with `mend`, what to do about it."""
 
     def tell(line: str) -> None:
+        show(line)
         with contextlib.suppress(JournalError):  # the run itself will say so
             journal.append(run, Logged(time=time.time(), level=LEVEL, message=as_text(line[:4000])))
 
+    def no_breakpoint(*_: Any, **__: Any) -> NoReturn:
+        raise AtollError("run.breakpoint", "breakpoint() needs a terminal for itself", mend)
+
     before, streams = (sys.stdout, sys.stderr, sys.breakpointhook), (Lines(tell), Lines(tell))
-    sys.stdout, sys.stderr, sys.breakpointhook = *streams, _no_breakpoint
+    sys.stdout, sys.stderr, sys.breakpointhook = *streams, no_breakpoint
     try:
         yield
     finally:
         for lines in streams:
             lines.finish()
         sys.stdout, sys.stderr, sys.breakpointhook = before
-
-
-def _no_breakpoint(*_: Any, **__: Any) -> NoReturn:
-    raise AtollError(
-        "run.breakpoint",
-        "breakpoint() needs a terminal",
-        "run the server app on yours: atoll run --server here",
-    )
