@@ -30,13 +30,8 @@ RAW, SIGNATURE = 32, 64  # bytes of a seed or a public key, and of a signature
 _LARGEST_FILE = 10_000
 _FIELD = (1 << 255) - 19
 # y of the points of order 8 and less: for such a "key" everybody can make signatures
-_WEAK = {0, 1, _FIELD - 1} | {
-    int(y, 16)
-    for y in (
-        "05fc536d880238b13933c6d305acdfd5f098eff289f4c345b027b2c28f95e826",
-        "7a03ac9277fdc74ec6cc392cfa53202a0f67100d760b3cba4fd83d3d706a17c7",
-    )
-}
+_EIGHTH = 0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826
+_WEAK = {0, 1, _FIELD - 1, _EIGHTH, _FIELD - _EIGHTH}
 
 
 def to_base64(raw: bytes) -> str:
