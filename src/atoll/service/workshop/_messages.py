@@ -19,7 +19,9 @@ class _Message(msgspec.Struct, frozen=True, array_like=True, tag=True):
 
 
 class Begin(_Message, frozen=True):
-    """To a worker, first: what app it works for, and with what. `check`: open every data set, then wait to be ended."""
+    """To a worker, first: what app it works for, and with what. `check`: open every data set, then wait to be ended.
+
+    `variables` are for its environment, from before the app is loaded."""
 
     version: int
     folder: str
@@ -30,6 +32,7 @@ class Begin(_Message, frozen=True):
     objects: str
     spool: str
     check: bool = False
+    variables: dict[str, str] = {}
 
 
 class Give(_Message, frozen=True):

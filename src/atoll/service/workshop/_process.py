@@ -65,7 +65,7 @@ class Worker:
 
     What it tells goes to `hear` from another thread, and None when it has ended. `objects` is the folder of the
     node's `DirectoryStore`, `spool` a folder for what it writes, of its own. `check`: every data set is opened before it is ready.
-    `spare`: a process that is ready to be one, and fits.
+    `variables` are added to its environment. `spare`: a process that is ready to be one, and fits.
     """
 
     def __init__(
@@ -80,6 +80,7 @@ class Worker:
         spool: Path,
         hear: Hear,
         check: bool = False,
+        variables: Mapping[str, str] | None = None,
         spare: Spare | None = None,
     ) -> None:
         self._told, self._last = hear, ""
@@ -99,6 +100,7 @@ class Worker:
             str(objects),
             str(spool),
             check,
+            dict(variables or {}),
         )
         spare.hire(begin, self._hear, self._printed)
 

@@ -52,6 +52,7 @@ def main() -> None:
     assert isinstance(begin, Begin)
     assert begin.version == VERSION
     os.chdir(begin.folder)
+    os.environ.update(begin.variables)
     with limited(begin.spec.threads):
         try:
             worker = _Worker(begin, mouth)
