@@ -68,23 +68,27 @@ def test_no_more_calls_run_at_once_than_there_are_cpus(world: World, daemon: Sta
 def test_a_large_task_is_not_starved_by_small_ones(world: World, daemon: Start):
     work = Work()
     daemon(work, slots=8, resources={"cpus": 2})
-    world.ask(wants("a"), wants("b"))
-    work.until("a", "b")
-    world.ask(wants("large", cpus=2))
-    world.until(lambda: "large/1.0.0.n" in world.polls[-1][0])
+    for number, run in enumerate(["a", "b", "large"], 1):  # their workers are warm
+        work.go(run)
+        world.ask(wants(run, cpus=2 if run == "large" else 1))
+        world.answers(number)
     world.ask(wants("a", 2), wants("b", 2))
+    work.until("a", "b")
+    world.ask(wants("large", 2, cpus=2))
+    world.until(lambda: "large/2.0.0.n" in world.polls[-1][0])
+    world.ask(wants("a", 3), wants("b", 3))
     world.until(lambda: len(world.polls[-1][0]) == 5)
     work.go("a")
-    world.answers(1)
+    world.answers(4)
     work.until("b")
     work.go("b")
     work.until("large")
     work.go("large")
     work.until("a", "b")
-    assert work.begun[2:] == ["large 1", "a 2", "b 2"]
     work.go("a")
     work.go("b")
-    world.answers(5)
+    world.answers(8)
+    assert work.begun[5] == "large 2"
 
 
 def test_small_tasks_go_on_beside_a_large_one_that_waits_for_what_they_do_not_need(
@@ -190,9 +194,9 @@ def test_workers_hold_no_more_memory_than_there_is(world: World, daemon: Start):
 @pytest.mark.parametrize(
     ("needs", "words"),
     [
-        ({"cpus": 9}, r"9 CPUs \(this node gives 2\)"),
-        ({"gpus": 2}, r"2 GPUs \(this node gives 1\)"),
-        ({"memory": 5_000_000_000}, r"5 GB of memory \(this node gives 4 GB\)"),
+        ({"cpus": 9}, "9 CPUs (this node gives 2)"),
+        ({"gpus": 2}, "2 GPUs (this node gives 1)"),
+        ({"memory": 5_000_000_000}, "5 GB of memory (this node gives 4 GB)"),
     ],
     ids=["cpus", "gpus", "memory"],
 )
@@ -204,17 +208,13 @@ def test_a_task_that_never_fits_is_refused_at_once_and_found_by_a_preflight(
     (answer,) = world.answers()
     assert isinstance(answer, Bad)
     assert answer.failure == "refused"
-    pytest.raises(ValueError, _raise, answer.message).match(f"too small for the app: one task needs {words}")
+    assert answer.message == f"this node is too small for the app: one task needs {words}"
     assert node.launcher.workers == []
     world.order(probes=[probe("p", spec("check", **needs))])
     world.until(lambda: "p" in world.probes)
     (problem,) = world.probes["p"]
     assert problem.code == "node.too-small"
-    pytest.raises(ValueError, _raise, problem.message).match(words)
-
-
-def _raise(text: str) -> None:
-    raise ValueError(text)
+    assert problem.message == f"one task needs {words}"
 
 
 def test_a_task_takes_the_threads_of_its_run_unless_it_says_otherwise():

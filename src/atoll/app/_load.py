@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from atoll.app._apps import ClientApp, ServerApp
-from atoll.values import Config, ConfigError, suggestion
+from atoll.values import Config, ConfigError, nbytes, suggestion
 
-_KEYS = {"server", "client", "config", "simulation", "data", "exclude"}
+_KEYS = {"server", "client", "config", "simulation", "resources", "data", "exclude"}
 _SIMULATION_KEYS = {"nodes", "data", "partition", "workers", "threads", "seed", "save"}
+_MOST = {"cpus": 100_000, "gpus": 1000, "memory": 1 << 53}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,9 @@ class Project:
     client: str
     config: Config
     simulation: Mapping[str, Any] = field(default_factory=dict)
+    resources: Mapping[str, float] = field(
+        default_factory=dict
+    )  # what one task takes: cpus, gpus, memory in bytes
 
     def server_app(self) -> ServerApp:
         """Import the server app. Raises `ConfigError`."""
@@ -80,9 +84,8 @@ def read_project(folder: str | Path) -> Project:
     simulation = _table(table, "simulation")
     _known(simulation, _SIMULATION_KEYS, "[tool.atoll.simulation]")
     name = str(_inside(document, "project").get("name", folder.name))
-    return Project(
-        folder, name, table["server"], table["client"], Config(_table(table, "config")), simulation
-    )
+    config, resources = Config(_table(table, "config")), _resources(_table(table, "resources"))
+    return Project(folder, name, table["server"], table["client"], config, simulation, resources)
 
 
 def resolve(reference: str, folder: Path, *, what: str) -> Any:
@@ -131,6 +134,23 @@ def _table(table: Mapping[str, Any], key: str) -> dict[str, Any]:
             "project.bad-type", f"[tool.atoll] {key} is a table, not {value!r}", f"write [tool.atoll.{key}]"
         )
     return value
+
+
+def _resources(table: Mapping[str, Any]) -> dict[str, float]:
+    _known(table, set(_MOST), "[tool.atoll.resources]")
+    found: dict[str, float] = {}
+    for key, value in table.items():
+        number = nbytes(value) if key == "memory" and isinstance(value, str) else value
+        fits = (int, float) if key == "cpus" else (int,)
+        if isinstance(number, bool) or not isinstance(number, fits) or not 0 <= number < _MOST[key]:
+            mend = {"cpus": "cpus = 2", "gpus": "gpus = 1", "memory": 'memory = "4 GB"'}[key]
+            raise ConfigError(
+                "project.bad-resources",
+                f"[tool.atoll.resources] {key} = {value!r:.80} is no such number",
+                mend,
+            )
+        found[key] = number
+    return found
 
 
 def _inside(table: Mapping[str, Any], key: str) -> Mapping[str, Any]:

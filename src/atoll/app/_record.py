@@ -320,8 +320,8 @@ class Record:
                 self._changed.add(outcome.node)
 
 
-def stored_reply(record: Record, event: Accepted) -> Reply:
-    """The reply that the journal holds; its arrays are read when they are asked for."""
+def stored_reply(record: Record, event: Accepted, *, staler: int = 0) -> Reply:
+    """The reply that the journal holds, staler by so much; its arrays are read when they are asked for."""
 
     def load() -> dict[str, Any]:
         try:
@@ -333,4 +333,4 @@ def stored_reply(record: Record, event: Accepted) -> Reply:
             ) from error
 
     return Reply(event.index, event.node, event.action, weight=event.weight, metrics=Metrics(event.metrics),
-                 seconds=event.seconds, staleness=event.staleness, load=load)  # fmt: skip
+                 seconds=event.seconds, staleness=event.staleness + staler, load=load)  # fmt: skip

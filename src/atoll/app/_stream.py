@@ -40,14 +40,20 @@ class Stream:
         self._sent = self._record.streams.count(self._ordinal)
         self._running: dict[int, tuple[int, str, str, int]] = {}  # call -> index, node, action, version
         self._arrived: deque[tuple[Reply, Done | None]] = deque(  # without Done: accepted before
-            (stored_reply(self._record, e), None) for e in self._record.streamed(self._ordinal)
+            (stored_reply(self._record, e, staler=self._behind(e.index)), None)
+            for e in self._record.streamed(self._ordinal)
         )
         self._bad_in_a_row = 0
         self._closed = False
         self.failures: list[Failure] = []
         for called, row in self._record.streams.unanswered(self._ordinal):
             call = fleet.adopt(self, called, row)
-            self._running[call] = (row.index, row.node, called.action, self._version)
+            self._running[call] = (
+                row.index,
+                row.node,
+                called.action,
+                self._version - self._behind(row.index),
+            )
 
     def send(self, task: Task) -> None:
         """What the nodes that become free are given from now on."""
@@ -96,6 +102,12 @@ class Stream:
         reply = Reply(index, node, action, weight=update.weight, metrics=update.metrics, seconds=outcome.seconds,
                       staleness=stale, payload=update.payload if outcome.load is None else None, load=outcome.load)  # fmt: skip
         self._arrived.append((reply, outcome))
+
+    def _behind(self, index: int) -> int:
+        """How many newer tasks earlier attempts sent since a call's own, the one that this begins with included."""
+        newest = self._record.streams.newest(self._ordinal)
+        newer = newest != "" and newest != self._fleet.digest(self._task)
+        return self._record.streams.behind(self._ordinal, index) + newer
 
     def _keep_busy(self) -> None:
         while len(self._running) < self._concurrency:

@@ -16,6 +16,8 @@ class Streams:
         self._unread: dict[int, list[Accepted]] = {}
         self._unanswered: dict[tuple[int, int], tuple[Called, CallRow]] = {}
         self._counts: dict[int, int] = {}
+        self._sent: dict[int, list[str]] = {}  # digests of a stream's tasks, one after the other
+        self._places: dict[tuple[int, int], int] = {}  # of a call's task among those
 
     def unread(self, ordinal: int) -> list[Accepted]:
         """Replies that a stream got before it was cut off, and that no commit has read; in their order, once."""
@@ -29,12 +31,26 @@ class Streams:
         """How many tasks a stream had answered in all attempts, or asked, as far as the journal tells."""
         return self._counts.get(ordinal, 0)
 
+    def newest(self, ordinal: int) -> str:
+        """The digest of the last task that a stream asked somebody; empty when the journal doesn't tell."""
+        sent = self._sent.get(ordinal)
+        return sent[-1] if sent else ""
+
+    def behind(self, ordinal: int, index: int) -> int:
+        """How many newer tasks a stream had sent since a call's own, as far as the journal tells."""
+        place = self._places.get((ordinal, index))
+        return 0 if place is None else len(self._sent[ordinal]) - 1 - place
+
     def take(self, event: Called | Accepted | Failed) -> None:
         """A call, or what came of one."""
         if event.ordinal >= 0:
             return
         if isinstance(event, Called):
+            sent = self._sent.setdefault(event.ordinal, [])
             for row in event.calls:
+                if not sent or sent[-1] != row.digest:
+                    sent.append(row.digest)
+                self._places[event.ordinal, row.index] = len(sent) - 1
                 self._count(event.ordinal, row.index)
                 self._unanswered[event.ordinal, row.index] = (event, row)
             return
@@ -47,6 +63,7 @@ class Streams:
         """What a commit left unread is asked for again, or, when somebody else accepted it, read after it."""
         read = {(row.ordinal, row.index) for row in event.replies if row.ordinal < 0}
         for ordinal, index in read:
+            self._places.pop((ordinal, index), None)
             self._count(ordinal, index)
         if event.round > 0 and not self._elsewhere:
             self._unread.clear()

@@ -24,6 +24,7 @@ from atoll.wire import (
     Client,
     Events,
     Manifest,
+    Needs,
     NewRun,
     Ok,
     RunInfo,
@@ -156,6 +157,7 @@ class Faraway:
         run = NewRun(
             id=new_run_id(), federation=self.place.federation, bundle=self._ship(project), app=app_of(project), config=config.plain(), seed=seed,
             name=name, nodes=list(nodes), where=where, threads=settings.get("threads", 1), save=settings.get("save", "auto"),
+            needs=needs_of(project),
         )  # fmt: skip
         return self.client.call("POST", "/v1/runs", run, RunInfo)
 
@@ -166,6 +168,8 @@ class Faraway:
             bundle=self._ship(project),
             app=app_of(project),
             config=config.plain(),
+            threads=project.simulation.get("threads", 1),
+            needs=needs_of(project),
         )
         return self.client.call("POST", "/v1/checks", asked, Checked, wait=90)
 
@@ -204,6 +208,11 @@ class Faraway:
 def summary_of(info: RunInfo) -> Summary:
     """The summary in what a coordinator tells of a run."""
     return msgspec.convert(info.summary, Summary)
+
+
+def needs_of(project: Project) -> Needs:
+    """What one task of an app takes at a node."""
+    return msgspec.convert(dict(project.resources), Needs)
 
 
 def app_of(project: Project) -> dict[str, Any]:

@@ -38,6 +38,7 @@ from atoll.values._safetensors import (
     write_all,
     write_file,
 )
+from atoll.values._sizes import nbytes
 
 __all__ = [
     "BLOCK",
@@ -80,6 +81,7 @@ __all__ = [
     "from_buffer",
     "is_text",
     "map_file",
+    "nbytes",
     "nearest",
     "new_run_id",
     "pack",

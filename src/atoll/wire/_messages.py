@@ -103,6 +103,7 @@ class Poll(_Message, frozen=True, kw_only=True):
     have: dict[
         Key, Digest
     ] = {}  # "<run>/<key>" -> digest of the call in hand or of an answer not yet delivered
+    removed: list[RunId] = []  # runs whose state it has forgotten, as it was told
     free: Count = 0
     wait: Seconds = 5.0
 
@@ -126,6 +127,14 @@ class Offer(_Message, frozen=True, kw_only=True):
     wants: RunSpec | None = None  # of the run; always there
 
 
+class Needs(_Message, frozen=True, kw_only=True):
+    """What one task of a run takes at a node. `cpus` 0: as many as the run's threads; `memory` in bytes, 0: not counted."""
+
+    cpus: Annotated[float, Meta(ge=0, le=100_000)] = 0.0
+    gpus: Annotated[int, Meta(ge=0, le=1000)] = 0
+    memory: Count = 0
+
+
 class RunSpec(_Message, frozen=True, kw_only=True):
     """What a worker needs to know of a run."""
 
@@ -144,6 +153,7 @@ class RunSpec(_Message, frozen=True, kw_only=True):
     client: str = ""
     server: str = ""
     threads: int = 1
+    needs: Needs = Needs()
 
 
 class Probe(_Message, frozen=True, kw_only=True):
@@ -368,6 +378,7 @@ class NewRun(_Message, frozen=True, kw_only=True):
     where: str = "host"
     threads: int = 1
     save: str = "auto"
+    needs: Needs = Needs()
 
 
 class RunInfo(_Message, frozen=True, kw_only=True):
@@ -429,6 +440,8 @@ class Check(_Message, frozen=True, kw_only=True):
     bundle: Digest
     app: dict[str, Any]
     config: dict[str, Any] = {}
+    threads: int = 1
+    needs: Needs = Needs()
 
 
 class Checked(_Message, frozen=True, kw_only=True):

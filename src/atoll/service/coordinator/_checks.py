@@ -40,7 +40,7 @@ class Checks:
         spec = RunSpec(
             run=id, name="check", federation=check.federation, bundle=check.bundle, user=user, config=check.config,
             nodes=names, data=str(app.get("data") or ""), client=str(app.get("client", "")), server=str(app.get("server", "")),
-            partition=partition if isinstance(partition, dict) else None,
+            partition=partition if isinstance(partition, dict) else None, threads=check.threads, needs=check.needs,
         )  # fmt: skip
         for node in here:
             self._nodes.probe(node, Probe(id=id, spec=spec))

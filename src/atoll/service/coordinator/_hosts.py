@@ -64,7 +64,10 @@ class Hosts:
     async def ended(self, ended: RunEnded) -> Ok:
         """A server app's process is gone: it is started again, unless its run ended, or it dies again and again."""
         host = self.presence.known(ended.name, ended.session)
-        host.running.discard(ended.run)
+        if ended.run in host.running:
+            host.running.discard(ended.run)
+            host.free += 1
+            host.wake()
         run = self._books.runs.get(ended.run)
         if run is None or not run.live or run.record.host != host.name:
             return Ok()

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from atoll.service.coordinator._books import Books, log
 from atoll.service.coordinator._calls import CANCELLED, OPEN, Call
-from atoll.service.coordinator._presence import Daemon, Presence
+from atoll.service.coordinator._presence import BEAT, Daemon, Presence
 from atoll.service.coordinator._queue import Queue
 from atoll.service.coordinator._refusals import Refusal
 from atoll.service.coordinator._registry import DaemonRecord
@@ -23,7 +23,7 @@ OFFERED = 8 << 20  # bytes of tasks in one answer
 class Node(Daemon):
     """A node, and what it is to be told."""
 
-    __slots__ = ("cancel", "drop", "mine", "probes", "queue")
+    __slots__ = ("cancel", "drop", "mine", "probes", "queue", "removing")
 
     def __init__(self, record: DaemonRecord) -> None:
         super().__init__(record)
@@ -32,6 +32,7 @@ class Node(Daemon):
         self.cancel: dict[str, None] = {}
         self.drop: dict[str, None] = {}
         self.probes: list[Probe] = []
+        self.removing: dict[str, float] = {}  # runs to forget: when it was told
 
 
 class Nodes:
@@ -59,6 +60,7 @@ class Nodes:
         """A node begins a session. What it has in hand it tells with its first poll."""
         welcome = await self.presence.hello(hello)
         node = self.by_name[hello.name]
+        node.removing.clear()
         for run, call in self._early.pop(hello.name, ()):
             node.queue.put(run, call)
         return welcome
@@ -66,6 +68,8 @@ class Nodes:
     async def poll(self, poll: Poll) -> Orders:
         """What a node is to do: at once when there is something, else within `poll.wait` seconds."""
         node = self.presence.known(poll.name, poll.session)
+        if gone := set(poll.removed) & set(node.record.remove):
+            self.presence.change(node, remove=[run for run in node.record.remove if run not in gone])
         done = self._compare(node, poll.have)
         node.free = min(poll.free + done, max(0, node.record.slots - len(node.mine)))
         orders = await self.presence.wait(node, poll.wait, lambda: self._orders(node))
@@ -192,15 +196,22 @@ class Nodes:
             node.free -= 1
             size += len(offer.task.inline) + len(offer.task.plain)
             offers.append(offer)
-        if not (offers or node.cancel or node.drop or node.probes or node.record.remove):
+        remove = self._to_remove(node)
+        if not (offers or node.cancel or node.drop or node.probes or remove):
             return None
         self.offers += len(offers)
-        orders = Orders(offers=offers, cancel=list(node.cancel), drop=list(node.drop), remove=node.record.remove,
+        orders = Orders(offers=offers, cancel=list(node.cancel), drop=list(node.drop), remove=remove,
                         probes=node.probes)  # fmt: skip
         node.cancel, node.drop, node.probes = {}, {}, []
-        if node.record.remove:
-            self.presence.change(node, remove=[])
         return orders
+
+    def _to_remove(self, node: Node) -> list[str]:
+        """Runs that it is to forget: told until it says that it has, once a beat."""
+        now = self._clock.monotonic()
+        told = node.removing = {run: at for run, at in node.removing.items() if run in node.record.remove}
+        due = [run for run in node.record.remove if told.get(run, -BEAT) + BEAT <= now]
+        told.update(dict.fromkeys(due, now))
+        return due
 
     def _offer(self, run: Run, call: Call) -> Offer | None:
         try:

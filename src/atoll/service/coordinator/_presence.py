@@ -116,11 +116,15 @@ class Presence(Generic[D]):
         return daemon
 
     async def wait(self, daemon: D, seconds: float, ready: Callable[[], T | None]) -> T | None:
-        """What is ready for it: now, or within so many seconds. Another poll of the same daemon ends this one."""
+        """What is ready for it: now, or within so many seconds. Another poll of the same daemon ends this one; a new session
+        refuses it."""
         daemon.turn += 1
         daemon.wake()
+        session = daemon.record.session
         turn, until = daemon.turn, self._clock.monotonic() + seconds
         while True:
+            if daemon.record.session != session:
+                self.known(daemon.name, session)
             found = ready() if turn == daemon.turn else None
             left = until - self._clock.monotonic()
             if found is not None or left <= 0 or turn != daemon.turn or self._books.draining:

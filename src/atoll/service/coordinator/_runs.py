@@ -78,7 +78,7 @@ class Runs:
             )
         nodes = self._chosen(new, self._federations.nodes(federation))
         settings = {"federation": new.federation, "where": new.where, "user": user, "bundle": new.bundle,
-                    "threads": new.threads, "save": new.save}  # fmt: skip
+                    "threads": new.threads, "save": new.save, "needs": msgspec.to_builtins(new.needs)}  # fmt: skip
         versions = {"atoll": __version__, "python": platform.python_version()}
         id = new.id or new_run_id()
         self._books.records[id] = RunRecord(

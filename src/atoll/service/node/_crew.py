@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from atoll.service.node._lane import Held, Lane
+from atoll.service.node._room import Claim, Left, Room, lacking
 from atoll.wire import RunSpec
 
 if TYPE_CHECKING:
@@ -18,15 +19,20 @@ if TYPE_CHECKING:
 
 
 class Crew:
-    """Lanes by run. So many calls run at once as there are slots, whichever runs they belong to."""
+    """Lanes by run. Calls run, and workers are started, as far as there is room.
+
+    The run that was served longest ago comes first. What it lacks is kept free for it, and the others take what is left:
+    so small ones go on beside a large one, and it is never starved. A worker makes way for another run's when it has
+    nothing to do, or has had its `turn`, in seconds.
+    """
 
     def __init__(
-        self, site: Site, *, slots: int, workers: int, idle: float, evict: Callable[[Lane], None]
+        self, site: Site, room: Room, *, idle: float, turn: float, evict: Callable[[Lane], None]
     ) -> None:
-        self._site, self._slots, self._most, self._idle = site, slots, max(workers, slots), idle
+        self._site, self._room, self._idle, self._turn = site, room, idle, turn
         self._evict = evict
         self._lanes: dict[str, Lane] = {}
-        self._running = 0
+        self._claims: dict[tuple[Lane, int], Claim] = {}  # by lane and attempt
 
     def __iter__(self) -> Iterator[Lane]:
         return iter(list(self._lanes.values()))
@@ -40,23 +46,31 @@ class Crew:
         return self._lanes.get(spec.run) or self._lanes.setdefault(spec.run, Lane(spec))
 
     def advance(self, can_begin: Callable[[Held], bool], give: Callable[[Lane], None]) -> None:
-        """Begin what can begin: of several runs the one that was served longest ago."""
+        """Begin what can begin."""
         waiting = [lane for lane in self._lanes.values() if lane.waiting and lane.running is None]
-        for lane in sorted(waiting, key=lambda lane: lane.served) if len(waiting) > 1 else waiting:
+        if not waiting:
+            return
+        left = self._room.left()
+        for lane in sorted(waiting, key=lambda lane: lane.served):
+            can = can_begin(lane.waiting[0])
             if lane.worker is None and not lane.starting:
-                self._start(lane)
-            if lane.free and self._running < self._slots and can_begin(lane.waiting[0]):
-                give(lane)
+                self._start(lane, left, can, can_begin)
+            if lane.free and can:
+                fits = left.holds_call(lane.needs)
+                left.take_call(lane.needs)
+                if fits:
+                    give(lane)
 
     def begin(self, lane: Lane, held: Held) -> None:
         """A call is given to its worker."""
         lane.running, lane.served = held, time.monotonic()
-        self._running += 1
+        lane.turn = lane.turn or lane.served
+        self._room.begin(lane, lane.needs)
 
     def end(self, lane: Lane) -> None:
         """The worker has finished its call."""
         lane.running, lane.served = None, time.monotonic()
-        self._running -= 1
+        self._room.end(lane)
         self.when_idle(lane)
 
     def adopt(self, lane: Lane, attempt: int, worker: Worker) -> bool:
@@ -67,12 +81,18 @@ class Crew:
 
     def stop(self, lane: Lane, *, kill: bool = False) -> None:
         """Part with a worker, and with what it does."""
-        if lane.running is not None:
-            lane.running = None
-            self._running -= 1
+        lane.running = None
+        self._room.end(lane)
+        if (claim := self._claims.get((lane, lane.attempt))) is not None:
+            claim.leaving = True
         worker = lane.leave()
         if worker is not None:
             self._site.end(worker, kill=kill)
+
+    def gone(self, lane: Lane, attempt: int) -> None:
+        """The worker of this attempt has ended, or there won't be one: what it held is free."""
+        if (claim := self._claims.pop((lane, attempt), None)) is not None:
+            self._room.release(claim)
 
     def remove(self, lane: Lane) -> list[Held]:
         """The run is over here; what its lane held is returned."""
@@ -101,12 +121,46 @@ class Crew:
             lane.timed = True
             self._site.after(left, lambda: self._evict(lane))
 
-    def _start(self, lane: Lane) -> None:
-        workers = [each for each in self._lanes.values() if each.worker is not None or each.starting]
-        if len(workers) >= self._most:
-            idle = [each for each in workers if each.idle and each.worker is not None]
-            if not idle:
-                return  # one will be, and then this is looked at again
-            self.stop(min(idle, key=lambda lane: lane.served))
-        lane.starting, lane.attempt = True, lane.attempt + 1
-        self._site.start(lane, lane.attempt)
+    # -- inside ----------------------------------------------------------------------------------------------
+
+    def _start(self, lane: Lane, left: Left, can: bool, can_begin: Callable[[Held], bool]) -> None:
+        """Start a worker, if need be in the place of others; what it lacks is kept free if it could begin at once."""
+        if not left.holds_worker(lane.needs):
+            self._make_room(lane, left, can, can_begin)
+        if left.holds_worker(lane.needs):
+            lane.starting, lane.attempt = True, lane.attempt + 1
+            claim = self._claims[lane, lane.attempt] = self._room.claim(lane.needs)
+            left.take_worker(lane.needs)
+            self._site.start(lane, lane.attempt, claim.devices)
+        elif can:
+            left.take_worker(lane.needs)
+
+    def _make_room(self, lane: Lane, left: Left, can: bool, can_begin: Callable[[Held], bool]) -> None:
+        """Have workers end for a lane's: as few as will do, or none."""
+        lack = lacking(left, lane.needs)
+        going = []
+        for each in self._dispensable(lane, can, can_begin):
+            if not lack:
+                break
+            if lack.less(self._claims[each, each.attempt]):
+                going.append(each)
+        if lack:
+            return
+        for each in going:
+            claim = self._claims[each, each.attempt]
+            left.workers += 1
+            left.coming_gpus += len(claim.devices)
+            left.coming_memory += claim.memory
+            self.stop(each)
+
+    def _dispensable(self, lane: Lane, can: bool, can_begin: Callable[[Held], bool]) -> list[Lane]:
+        """Whose workers may make way for a lane's: those without a call first, those that were used longest ago first."""
+        now = time.monotonic()
+        found = []
+        for each in self._lanes.values():
+            if each.running is not None or each.worker is None:
+                continue
+            had = each.turn is not None and now - each.turn >= self._turn and each.served > lane.served
+            if each.idle or (can and (had or not can_begin(each.waiting[0]))):
+                found.append(each)
+        return sorted(found, key=lambda each: (not each.idle, each.served))

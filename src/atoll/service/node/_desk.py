@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from atoll.service.node._crew import Crew
 from atoll.service.node._lane import Held, Lane
+from atoll.service.node._resources import Resources, needs_of
+from atoll.service.node._room import Room
 from atoll.service.workshop import Did, Failed, Ready, Said, Told, Unfit
 from atoll.wire import Bad, Offer, RunSpec
 
@@ -25,11 +27,14 @@ DEATHS = 10  # of workers with one call in hand, before the call is given up
 class Desk:
     """Every call in hand, and the workers."""
 
-    def __init__(self, site: Site, *, slots: int, workers: int, idle: float) -> None:
-        self._site, self._slots = site, slots
+    def __init__(
+        self, site: Site, given: Resources, *, slots: int, workers: int, idle: float, turn: float
+    ) -> None:
+        self._site, self._given, self._slots = site, given, slots
         self._lock = threading.RLock()
         self._held: dict[str, Held] = {}
-        self._crew = Crew(site, slots=slots, workers=workers, idle=idle, evict=self._evict)
+        room = Room(given, slots=slots, workers=workers)
+        self._crew = Crew(site, room, idle=idle, turn=turn, evict=self._evict)
         self._closed = False
         self._empty = threading.Condition(self._lock)
 
@@ -115,6 +120,12 @@ class Desk:
             if not self._crew.adopt(lane, attempt, worker):
                 self._site.end(worker, kill=True)
 
+    def unstarted(self, lane: Lane, attempt: int) -> None:
+        """Nobody starts this worker any more."""
+        with self._lock:
+            self._crew.gone(lane, attempt)
+            self._advance()
+
     def unfit(self, lane: Lane, attempt: int, message: str, traceback: str = "") -> None:
         """No worker can be had: what waits for one comes to nothing."""
         with self._lock:
@@ -131,9 +142,13 @@ class Desk:
             return
         finished: Held | None = None
         with self._lock:
+            if told is None:
+                self._crew.gone(lane, attempt)
             if not self._crew.adopt(lane, attempt, worker):
                 if isinstance(told, Did):
                     self._site.discard(told)
+                elif told is None:
+                    self._advance()  # somebody may wait for what it held
                 return
             if isinstance(told, Did | Failed):
                 finished = self._done(lane, told)
@@ -178,8 +193,11 @@ class Desk:
             if not known.finished:
                 self._drop_waiting(known)
         held = self._held[id] = Held.of(offer)
-        self._crew.lane(spec).waiting.append(held)
         held.here = self._site.here(offer)
+        if lack := self._given.lacks(needs_of(spec)):
+            self._finish(held, Bad(failure="refused", message=f"this node is too small for the app: {lack}"))
+            return
+        self._crew.lane(spec).waiting.append(held)
         if not held.here:
             self._site.fetch(held)
         if offer.deadline is not None:

@@ -10,6 +10,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from atoll.service.node._alarm import Timer
+from atoll.service.node._resources import needs_of
 from atoll.wire import Offer, RunSpec
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class Lane:
     """A run at this node: one worker, and the calls that wait for it."""
 
     def __init__(self, spec: RunSpec) -> None:
-        self.spec = spec
+        self.spec, self.needs = spec, needs_of(spec)
         self.waiting: deque[Held] = deque()
         self.running: Held | None = None
         self.worker: Worker | None = None
@@ -59,6 +60,7 @@ class Lane:
         self.attempt = 0  # to start a worker
         self.births = 0  # of workers that died before they were ready
         self.served = time.monotonic()
+        self.turn: float | None = None  # when its worker began its first call
 
     @property
     def idle(self) -> bool:
@@ -76,5 +78,5 @@ class Lane:
 
     def leave(self) -> Worker | None:
         """Part with the worker, whatever it does."""
-        worker, self.worker, self.ready, self.starting = self.worker, None, False, False
+        worker, self.worker, self.ready, self.starting, self.turn = self.worker, None, False, False, None
         return worker

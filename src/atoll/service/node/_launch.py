@@ -10,7 +10,7 @@ import contextlib
 import itertools
 import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -42,8 +42,12 @@ class Launcher:
         self._spare: Spare | None = None
         self._closed = False
 
-    def launch(self, spec: RunSpec, hear: Hear, *, check: bool = False) -> Worker:
-        """A worker of a run, which tells `hear` what happens to it; `check` opens every data set before it is ready."""
+    def launch(
+        self, spec: RunSpec, hear: Hear, *, variables: Mapping[str, str] | None = None, check: bool = False
+    ) -> Worker:
+        """A worker of a run, which tells `hear` what happens to it; `check` opens every data set before it is ready.
+
+        `variables` are added to its environment."""
         prepared = self._workshop.prepare(spec.bundle, lambda: self._bundle(spec.bundle))
         spool = self._home.spool / f"{spec.run}.{next(self._spools)}"
         spool.mkdir(mode=0o700)
@@ -57,7 +61,7 @@ class Launcher:
         with self._changed:
             self._alive += 1
         try:
-            return self._worker(prepared, spec, spool, heard, check)
+            return self._worker(prepared, spec, spool, heard, check, variables)
         except BaseException:
             self._ended()
             raise
@@ -98,7 +102,15 @@ class Launcher:
             spare, self._spare = self._spare, None
             return spare
 
-    def _worker(self, prepared: Prepared, spec: RunSpec, spool: Path, hear: Hear, check: bool) -> Worker:
+    def _worker(
+        self,
+        prepared: Prepared,
+        spec: RunSpec,
+        spool: Path,
+        hear: Hear,
+        check: bool,
+        variables: Mapping[str, str] | None,
+    ) -> Worker:
         return Worker(
             prepared,
             spec,
@@ -109,5 +121,6 @@ class Launcher:
             spool=spool,
             hear=hear,
             check=check,
+            variables=variables,
             spare=self._hired(prepared, spec.threads),
         )

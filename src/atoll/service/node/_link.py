@@ -27,6 +27,9 @@ class Hand(Protocol):
 
     def have(self) -> tuple[dict[str, str], int]: ...
 
+    @property
+    def removed(self) -> list[str]: ...
+
     def follow(self, orders: Orders) -> None: ...
 
 
@@ -81,7 +84,7 @@ class Link:
             for _ in self._weather.tries():
                 try:
                     have, free = self._hand.have()
-                    orders = self._coordinator.poll(have, free, welcome.beat)
+                    orders = self._coordinator.poll(have, free, welcome.beat, self._hand.removed)
                 except AtollError as error:
                     if self._session_ended(error):
                         return

@@ -20,6 +20,7 @@ from atoll.service.node._launch import Launcher
 from atoll.service.node._lines import LogLines
 from atoll.service.node._outbox import Outbox
 from atoll.service.node._probe import probe
+from atoll.service.node._resources import resources, seeing
 from atoll.service.node._settings import NodeSettings
 from atoll.service.node._states import States
 from atoll.service.node._threads import Threads
@@ -48,7 +49,11 @@ class Node:
         self._lines = LogLines(coordinator.lines, self.weather)
         self._states, self._cache = States(home.states), Cache(home.objects, settings.cache)
         self._outbox = Outbox(home.outbox, self._threads.do)
-        self._desk = Desk(self, slots=settings.slots, workers=settings.workers, idle=settings.idle)
+        self.resources = resources(settings.resources)
+        self.removed: list[str] = []  # runs that were forgotten, as the last orders said
+        self._desk = Desk(
+            self, self.resources, slots=settings.slots, workers=settings.workers, idle=settings.idle, turn=settings.turn,
+        )  # fmt: skip
         self._delivery = Delivery(
             coordinator, outbox=self._outbox, states=self._states, store=self._cache.store, lines=self._lines,
             weather=self.weather, delivered=self._desk.delivered, elsewhere=self._threads.do,
@@ -82,6 +87,7 @@ class Node:
         for run in orders.remove:
             self._outbox.forget(run)
             self._states.forget(run)
+        self.removed = list(orders.remove)
         if orders.offers:
             for offer in orders.offers:
                 self._states.offered(offer, self._desk.in_hand)
@@ -108,8 +114,8 @@ class Node:
     def fetch(self, held: Held) -> None:
         self._threads.do(lambda: self._fetch(held))
 
-    def start(self, lane: Lane, attempt: int) -> None:
-        self._threads.do(lambda: self._start(lane, attempt))
+    def start(self, lane: Lane, attempt: int, devices: tuple[str, ...]) -> None:
+        self._threads.do(lambda: self._start(lane, attempt, devices))
 
     def state(self, run: str, seq: int) -> Path | None:
         return self._states.path(run, seq)
@@ -163,17 +169,22 @@ class Node:
         self._persist(pull, give_up, wanted=lambda: not held.finished, run=offer.run, round=offer.round)
         self._cache.sweep()
 
-    def _start(self, lane: Lane, attempt: int) -> None:
+    def _start(self, lane: Lane, attempt: int, devices: tuple[str, ...]) -> None:
         def launch() -> None:
             worker = self._launcher.launch(
-                lane.spec, lambda worker, told: self._desk.hear(lane, attempt, worker, told)
+                lane.spec,
+                lambda worker, told: self._desk.hear(lane, attempt, worker, told),
+                variables=seeing(devices),
             )
             self._desk.started(lane, attempt, worker)
 
         def give_up(message: str, trace: str) -> None:
             self._desk.unfit(lane, attempt, message, trace)
 
-        self._persist(launch, give_up, wanted=lambda: lane.awaits(attempt), run=lane.spec.run, round=None)
+        if not self._persist(
+            launch, give_up, wanted=lambda: lane.awaits(attempt), run=lane.spec.run, round=None
+        ):
+            self._desk.unstarted(lane, attempt)
 
     def _persist(
         self,
@@ -183,28 +194,33 @@ class Node:
         wanted: Callable[[], bool],
         run: str,
         round: int | None,
-    ) -> None:
-        """Do something that needs the coordinator and the disk: wait for both, give up on anything else."""
+    ) -> bool:
+        """Do something that needs the coordinator and the disk: wait for both, give up on anything else. Whether it was done."""
         told = False
         for number in self.weather.tries():
             if not wanted():
-                return
+                break
             try:
                 do()
-                return
+                return True
             except (AtollError, OSError) as error:
                 if not _passes(error, number):
                     give_up(str(error), "" if isinstance(error, AtollError) else traceback.format_exc())
-                    return
+                    break
                 if not told and not isinstance(error, Unreachable):
                     self._lines.add(run, "warning", f"node {self._settings.name} waits: {error}", round)
                 told = True
             except Exception as error:
                 give_up(f"{type(error).__name__}: {error}", traceback.format_exc())
-                return
+                break
+        return False
 
     def _probe(self, wanted: Probe) -> None:
-        problems, ready = probe(lambda hear: self._launcher.launch(wanted.spec, hear, check=True))
+        variables = seeing(self.resources.devices[: wanted.spec.needs.gpus])
+        problems, ready = probe(
+            lambda hear: self._launcher.launch(wanted.spec, hear, check=True, variables=variables)
+        )
+        problems = [*self.resources.problems(wanted.spec), *problems]
         self._coordinator.probed(wanted.id, problems, ready.versions, ready.data)
 
 

@@ -6,7 +6,6 @@ Doesn't know which command started it.
 from __future__ import annotations
 
 import datetime
-import os
 import queue
 import signal
 import sys
@@ -66,7 +65,7 @@ def _link(settings: NodeSettings, coordinator: Coordinator, node: Node, ready: C
             told.append(True)
             ready()
 
-    found = _resources() | settings.resources
+    found = node.resources.document()
     return Link(
         coordinator, node, node.weather, resources=found, data=list(settings.data), welcome=welcome, warn=warn
     )
@@ -84,18 +83,3 @@ def _until_end(link: Link, ends: queue.SimpleQueue[BaseException | None]) -> Non
         link.run()
     except BaseException as error:
         ends.put(error)
-
-
-def _resources() -> dict[str, float]:
-    """What this machine has."""
-    found = {
-        "cpus": float(
-            len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        )
-    }
-    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
-        found["memory"] = float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    gpus = Path("/proc/driver/nvidia/gpus")
-    if gpus.is_dir():
-        found["gpus"] = float(len(list(gpus.iterdir())))
-    return found

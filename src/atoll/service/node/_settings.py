@@ -23,6 +23,7 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     slots: int = 1  # calls at once, over all runs
     workers: int = 4  # kept warm
     idle: float = 600.0  # seconds after which a worker without a call ends
+    turn: float = 30.0  # seconds after which a worker makes way for another run's that waits
     environments: str = "here"  # or "uv": an environment for each app's lock
     wheelhouse: str | None = None
     index: str | None = None

@@ -26,8 +26,8 @@ class Site(Protocol):
         """Get them, then tell `Desk.fetched` or `Desk.fail`."""
         ...
 
-    def start(self, lane: Lane, attempt: int) -> None:
-        """Start a worker that tells `Desk.hear`, then tell `Desk.started` or `Desk.unfit`."""
+    def start(self, lane: Lane, attempt: int, devices: tuple[str, ...]) -> None:
+        """Start a worker that sees these GPUs and tells `Desk.hear`, then tell `Desk.started`; or `Desk.unfit` and `Desk.unstarted`."""
         ...
 
     def state(self, run: str, seq: int) -> Path | None: ...

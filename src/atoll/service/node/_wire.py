@@ -65,9 +65,11 @@ class Coordinator:
         self.session = welcome.session
         return welcome
 
-    def poll(self, have: dict[str, str], free: int, wait: float) -> Orders:
+    def poll(self, have: dict[str, str], free: int, wait: float, removed: list[str]) -> Orders:
         """What is there to do? Answered when there is something, or after `wait` seconds."""
-        poll = Poll(name=self._settings.name, session=self.session, have=have, free=free, wait=wait)
+        poll = Poll(
+            name=self._settings.name, session=self.session, have=have, free=free, wait=wait, removed=removed
+        )
         return self._client.call("POST", "/v1/node/poll", poll, Orders, wait=wait)
 
     def reply(self, answer: Answer) -> Verdict:

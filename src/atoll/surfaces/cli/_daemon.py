@@ -18,7 +18,7 @@ import msgspec
 
 from atoll.surfaces._places import Place, chosen, on_this_machine
 from atoll.surfaces.cli._context import checked_url
-from atoll.values import ConfigError
+from atoll.values import ConfigError, nbytes
 
 if TYPE_CHECKING:
     from atoll.wire import Address
@@ -75,14 +75,12 @@ def _typed(text: str) -> object:
         return text
 
 
-def nbytes(option: str, text: str) -> float:
-    """A size: "16GB", "512MiB". Raises `ConfigError`."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?", text.strip().lower())
+def size(option: str, text: str) -> float:
+    """A size in bytes: "16GB", "512MiB". Raises `ConfigError`."""
+    found = nbytes(text)
     if found is None:
         raise ConfigError("cli.usage", f"{option} {text}: that is no size", f"{option} 16GB")
-    power = "kmgt".index(found[2]) + 1 if found[2] else 0
-    unit: int = (1024 if found[3] else 1000) ** power
-    return float(found[1]) * unit
+    return float(found)
 
 
 def leave_signals_to_the_daemon() -> None:

@@ -14,9 +14,9 @@ from atoll.surfaces._places import needed
 from atoll.surfaces.cli._daemon import (
     coordinator_of,
     leave_signals_to_the_daemon,
-    nbytes,
     own_name,
     pairs,
+    size,
     typed,
 )
 from atoll.surfaces.cli._home import home
@@ -123,4 +123,4 @@ def _source(name: str, source: str) -> str:
 def _resources(values: Namespace) -> dict[str, float]:
     given = {"cpus": values.cpus, "gpus": values.gpus}
     found = {name: float(number) for name, number in given.items() if number is not None}
-    return {**found, **({"memory": nbytes("--memory", values.memory)} if values.memory else {})}
+    return {**found, **({"memory": size("--memory", values.memory)} if values.memory else {})}
