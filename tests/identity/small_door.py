@@ -5,10 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from urllib.parse import unquote
 
-from atoll.identity import IdentityError, Key, PublicKey
-from atoll.identity._nonces import Nonces
-from atoll.identity._presented import read_signature
-from atoll.identity._requests import Proof, Signer, Verifier
+from atoll.identity import IdentityError, Key, Nonces, Proof, PublicKey, Signer, Verifier, read_signature
 
 KEY, STRANGER, COORDINATOR, ANOTHER = (Key.of_seed(bytes([n]) * 32) for n in (1, 2, 3, 4))
 START = 1_700_000_000.0

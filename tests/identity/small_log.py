@@ -6,9 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from atoll.identity import Checkpoint, Key, Signed, canonical, sign
-from atoll.identity._audit import AuditLog
-from atoll.identity._chain import Verdict, digest_of, genesis, verify
+from atoll.identity import AuditLog, Checkpoint, Key, Signed, Verdict, canonical, sign, verify_log
+from atoll.identity._chain import digest_of, genesis
 
 KEY, FORGER, NODE = (Key.of_seed(bytes([n]) * 32) for n in (1, 2, 3))
 OF = KEY.id
@@ -33,7 +32,7 @@ def written(path: Path, count: int = 10) -> list[bytes]:
 def verdict(
     lines: list[bytes], checkpoints: tuple[Signed, ...] = (), keys: tuple[Key, ...] = (KEY,)
 ) -> Verdict:
-    return verify(lines, of=OF, keys=[k.public for k in keys], checkpoints=checkpoints)
+    return verify_log(lines, of=OF, keys=[k.public for k in keys], checkpoints=checkpoints)
 
 
 def bad(lines: list[bytes], *checkpoints: Signed) -> int:

@@ -13,9 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_log import NODE, OF, open_log, verdict, written
 
-from atoll.identity import IdentityError
-from atoll.identity._audit import AuditLog
-from atoll.identity._chain import LINE, Verdict, digest_of, genesis, read_entry
+from atoll.identity import AuditLog, IdentityError, Verdict
+from atoll.identity._chain import LINE, digest_of, genesis, read_entry
 from atoll.values import DiskFull
 
 

@@ -13,9 +13,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_log import FORGER, KEY, NODE, OF, bad, edit, forge, open_log, point, signed_point, verdict, written
 
-from atoll.identity import Checkpoint, IdentityError, Signed, canonical, check
-from atoll.identity._audit import KEPT, AuditLog
-from atoll.identity._chain import Verdict, digest_of, verify
+from atoll.identity import (
+    AuditLog,
+    Checkpoint,
+    IdentityError,
+    Signed,
+    Verdict,
+    canonical,
+    check,
+    kept_checkpoints,
+    verify_log,
+)
+from atoll.identity._chain import digest_of
 
 
 @pytest.fixture
@@ -238,14 +247,19 @@ def test_after_a_rotation_the_checkpoints_of_both_keys_count(path):
 
 
 def test_the_checkpoint_of_another_log_is_kept_in_this_one(path, tmp_path):
+    """Whoever examines the other log holds it against that."""
     with AuditLog(tmp_path / "node.jsonl", of=NODE.id) as theirs, open_log(path) as ours:
         theirs.append("begin", NODE.id)
         ours.keep(theirs.checkpoint(NODE))
-        (entry,) = ours.entries()
-        node = (tmp_path / "node.jsonl").read_bytes().splitlines(keepends=True)
-    assert (entry.kind, entry.who) == (KEPT, NODE.id)
-    kept = msgspec.convert(entry.what["signed"], Signed)
-    assert verify(node, of=NODE.id, keys=[NODE.public], checkpoints=[kept]) == Verdict(2, 2)
+        ours.append("run", OF)
+        (kept,) = kept_checkpoints(ours.entries(), of=NODE.id)
+        assert list(kept_checkpoints(ours.entries(), of=OF)) == []
+    lines = (tmp_path / "node.jsonl").read_bytes().splitlines(keepends=True)
+    options: Any = {"of": NODE.id, "keys": [NODE.public], "checkpoints": [kept]}
+    assert verify_log(lines, **options) == Verdict(2, 2)
+    fault = verify_log(forge(lines[:1], 1, who="k-nobody"), **options).fault
+    assert fault
+    assert fault.n == 1
 
 
 def test_a_checkpoint_that_nobody_signed_is_not_kept(path):

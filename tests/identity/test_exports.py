@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_log import FORGER, KEY, NODE, OF, edit, open_log, point, signed_point, verdict, written
 
-from atoll.identity import IdentityError, Key, Signed
-from atoll.identity._chain import Fault, Verdict, digest_of, verify_export
+from atoll.identity import Fault, IdentityError, Key, Signed, Verdict, exported, verify_export
+from atoll.identity._chain import digest_of
 
 
 @pytest.fixture
@@ -43,6 +43,12 @@ def test_an_export_is_one_file_that_can_be_verified_anywhere(path):
     assert _examine(export) == Verdict(10, 1)
     assert export.count(b"\n") == 11
     assert verdict(path.read_bytes().splitlines(keepends=True)) == Verdict(12, 1)
+
+
+def test_the_entries_of_an_export_can_be_read(path):
+    found = list(exported(io.BytesIO(_exported(path))))
+    assert [entry.n for entry in found] == list(range(1, 11))
+    assert found[0].kind == "begin"
 
 
 def test_an_empty_log_can_be_exported(path):

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from atoll.identity import IdentityError
-from atoll.identity._nonces import WINDOW, Nonces
+from atoll.identity import WINDOW, IdentityError, Nonces
 
 BEGUN = 1_000_000.0
 NOW = BEGUN + 1_000

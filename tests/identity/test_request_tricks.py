@@ -9,8 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_door import KEY, Door, Fields
 
-from atoll.identity import IdentityError
-from atoll.identity._presented import read_signature
+from atoll.identity import IdentityError, read_signature
 
 BODY = b'{"free":2}'
 MALFORMED = "request.malformed-signature"

@@ -9,9 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from small_door import ANOTHER, COORDINATOR, KEY, NOW, START, STRANGER, Door, Fields, Request
 
-from atoll.identity import IdentityError
-from atoll.identity._presented import read_signature
-from atoll.identity._requests import Signer, Stale
+from atoll.identity import IdentityError, Signer, Stale, read_signature
 
 BODY = b'{"free":2}'
 MALFORMED = "request.malformed-signature"

@@ -3,11 +3,16 @@
 Doesn't know HTTP, a network or a database: it makes and checks what goes over them.
 """
 
+from atoll.identity._audit import AuditLog
 from atoll.identity._canonical import canonical, read
+from atoll.identity._chain import Entry, Fault, Verdict, exported, kept_checkpoints, verify_export, verify_log
 from atoll.identity._entries import Member, join, rotate
 from atoll.identity._errors import IdentityError
 from atoll.identity._keys import Key, PublicKey, from_base64, to_base64
 from atoll.identity._links import Link
+from atoll.identity._nonces import WINDOW, Nonces
+from atoll.identity._presented import Headers, Presented, read_signature
+from atoll.identity._requests import Proof, Signer, Stale, Verifier
 from atoll.identity._roles import ROLES_OF, TABLE, Permission, Role, Scope, demand, may, scope_of
 from atoll.identity._roster import Roster
 from atoll.identity._statements import (
@@ -37,11 +42,16 @@ from atoll.identity._statements import (
 __all__ = [
     "ROLES_OF",
     "TABLE",
+    "WINDOW",
     "Approval",
+    "AuditLog",
     "Both",
     "Checkpoint",
     "Digest",
+    "Entry",
+    "Fault",
     "Grant",
+    "Headers",
     "IdentityError",
     "Join",
     "Key",
@@ -50,7 +60,10 @@ __all__ = [
     "Link",
     "Member",
     "Name",
+    "Nonces",
     "Permission",
+    "Presented",
+    "Proof",
     "PublicKey",
     "Revocation",
     "Role",
@@ -60,20 +73,29 @@ __all__ = [
     "RunOrder",
     "Scope",
     "Signed",
+    "Signer",
+    "Stale",
     "Statement",
     "Time",
+    "Verdict",
+    "Verifier",
     "canonical",
     "check",
     "check_both",
     "demand",
+    "exported",
     "from_base64",
     "join",
+    "kept_checkpoints",
     "may",
     "read",
+    "read_signature",
     "read_signed",
     "rotate",
     "scope_of",
     "sign",
     "sign_both",
     "to_base64",
+    "verify_export",
+    "verify_log",
 ]

@@ -19,13 +19,12 @@ from typing import Any, BinaryIO, Self, final
 import msgspec
 
 from atoll.identity._canonical import canonical
-from atoll.identity._chain import LINE, MARK, SCHEMA, Entry, digest_of, genesis, lines_of, read_entry
+from atoll.identity._chain import KEPT, LINE, MARK, SCHEMA, Entry, digest_of, genesis, lines_of, read_entry
 from atoll.identity._errors import IdentityError
 from atoll.identity._keys import Key
 from atoll.identity._statements import Checkpoint, Signed, check, sign
 from atoll.values import DiskFull, as_text, sync_folder, write_all
 
-KEPT = "checkpoint-kept"  # the kind of an entry that holds a checkpoint of somebody else's log
 _TEXT = 1_000  # characters of one text
 _ITEMS = 1_000  # of one list or mapping
 _DEEP = 8

@@ -22,6 +22,7 @@ from atoll.identity._statements import Checkpoint, Digest, Signed, check
 LINE = 64 << 10  # bytes of a line, its end included
 SCHEMA = "atoll.audit/1"
 MARK = "checkpoint"  # the kind of an entry that is a checkpoint of the lines before it
+KEPT = "checkpoint-kept"  # of one that holds a checkpoint of somebody else's log
 _MOST = 100_000  # checkpoints that a log is held against
 
 T = TypeVar("T")
@@ -88,7 +89,7 @@ def lines_of(file: BinaryIO) -> Iterator[bytes]:
         yield line
 
 
-def verify(
+def verify_log(
     lines: Iterable[bytes], *, of: str, keys: Collection[PublicKey], checkpoints: Collection[Signed] = ()
 ) -> Verdict:
     """Read a log once and say which entry is the first bad one; no more than two lines are held.
@@ -106,7 +107,7 @@ def verify(
 def verify_export(
     file: BinaryIO, *, of: str, keys: Collection[PublicKey], checkpoints: Collection[Signed] = ()
 ) -> Verdict:
-    """`verify` for what `AuditLog.export` wrote, which ends where its own checkpoint says.
+    """`verify_log` for what `AuditLog.export` wrote, which ends where its own checkpoint says.
 
     Raises `IdentityError`: `audit.malformed` when it is no export, `audit.forged-checkpoint`.
     """
@@ -122,6 +123,19 @@ def verify_export(
         if walk.fault or walk.step(line):
             break
     return walk.verdict()
+
+
+def exported(file: BinaryIO) -> Iterator[Entry]:
+    """The entries of an export, as they are: `verify_export` tells whether they hold. Raises `IdentityError` (`audit.malformed`)."""
+    file.readline(LINE + 1)
+    return (read_entry(line[:-1]) for line in lines_of(file))
+
+
+def kept_checkpoints(entries: Iterable[Entry], of: str) -> Iterator[Signed]:
+    """The checkpoints of another's log, `of`, that are kept in this one: for the `checkpoints` of `verify_log`."""
+    for entry in entries:
+        if entry.kind == KEPT and entry.who == of:
+            yield _mark(entry)
 
 
 @final
@@ -194,8 +208,8 @@ class _Walk:
 
     def _marks(self, entry: Entry) -> bool:
         try:
-            found = self._check(msgspec.convert(entry.what, _Mark).signed)
-        except (IdentityError, msgspec.ValidationError):
+            found = self._check(_mark(entry))
+        except IdentityError:
             return False
         if (found.n, found.head) != (entry.n - 1, entry.previous):
             return False
@@ -226,6 +240,13 @@ class _Mark(msgspec.Struct, forbid_unknown_fields=True):
 
 _CHANGED = "it was changed: the entry after it knows another"
 _REWRITTEN = "it was rewritten: a checkpoint knows another"
+
+
+def _mark(entry: Entry) -> Signed:
+    try:
+        return msgspec.convert(entry.what, _Mark).signed
+    except msgspec.ValidationError as error:
+        raise _malformed(f"entry {entry.n} holds no checkpoint: {error}") from None
 
 
 def _read(line: bytes, kind: type[T]) -> T:
