@@ -18,6 +18,7 @@ from atoll.service.coordinator._federations import Federations
 from atoll.service.coordinator._hearing import Hearing
 from atoll.service.coordinator._hosts import Hosts
 from atoll.service.coordinator._nodes import Nodes
+from atoll.service.coordinator._principals import LOCAL, Principal
 from atoll.service.coordinator._programs import Programs
 from atoll.service.coordinator._replies import Replies
 from atoll.service.coordinator._run import Run
@@ -114,127 +115,127 @@ class Desk:
 
     # -- nodes ---------------------------------------------------------------------------------------------------
 
-    async def hello(self, hello: Hello) -> Welcome:
+    async def hello(self, hello: Hello, *, who: Principal = LOCAL) -> Welcome:
         """A node begins a session."""
         return await self._nodes.hello(hello)
 
-    async def poll(self, poll: Poll) -> Orders:
+    async def poll(self, poll: Poll, *, who: Principal = LOCAL) -> Orders:
         """What a node is to do."""
         return await self._nodes.poll(poll)
 
-    async def reply(self, answer: Answer) -> Verdict:
+    async def reply(self, answer: Answer, *, who: Principal = LOCAL) -> Verdict:
         """A node's answer to a call."""
         return await self._replies.reply(answer)
 
-    async def lines(self, lines: Lines) -> Ok:
+    async def lines(self, lines: Lines, *, who: Principal = LOCAL) -> Ok:
         """Lines of a node's workers."""
         return await self._replies.lines(lines)
 
-    async def probed(self, result: ProbeResult) -> Ok:
+    async def probed(self, result: ProbeResult, *, who: Principal = LOCAL) -> Ok:
         """What a preflight found."""
         return await self._checks.probed(result)
 
-    def gone(self, name: str, session: int) -> None:
+    def gone(self, name: str, session: int, *, who: Principal = LOCAL) -> None:
         """The connection of a daemon's waiting poll broke."""
         self._nodes.presence.gone(name, session)
 
-    def host_gone(self, name: str, session: int) -> None:
+    def host_gone(self, name: str, session: int, *, who: Principal = LOCAL) -> None:
         """The connection of a host's waiting poll broke."""
         self._hosts.presence.gone(name, session)
 
     # -- hosts ---------------------------------------------------------------------------------------------------
 
-    async def host_hello(self, hello: Hello) -> Welcome:
+    async def host_hello(self, hello: Hello, *, who: Principal = LOCAL) -> Welcome:
         """A host begins a session."""
         return await self._hosts.hello(hello)
 
-    async def host_poll(self, poll: HostPoll) -> HostOrders:
+    async def host_poll(self, poll: HostPoll, *, who: Principal = LOCAL) -> HostOrders:
         """What a host is to start and to stop."""
         return await self._hosts.poll(poll)
 
-    async def host_ended(self, ended: RunEnded) -> Ok:
+    async def host_ended(self, ended: RunEnded, *, who: Principal = LOCAL) -> Ok:
         """A server app's process is gone."""
         return await self._hosts.ended(ended)
 
     # -- programs ------------------------------------------------------------------------------------------------
 
-    async def attend(self, run: str, attend: Attend) -> Attended:
+    async def attend(self, run: str, attend: Attend, *, who: Principal = LOCAL) -> Attended:
         """A server app begins to write a run."""
         return await self._programs.attend(run, attend)
 
-    async def say(self, run: str, say: Say) -> Heard:
+    async def say(self, run: str, say: Say, *, who: Principal = LOCAL) -> Heard:
         """What a server app has to tell."""
         return await self._programs.say(run, say)
 
-    async def events(self, run: str, after: int = 0, wait: float = 0.0) -> Events:
+    async def events(self, run: str, after: int = 0, wait: float = 0.0, *, who: Principal = LOCAL) -> Events:
         """A run's events from a number on."""
         return await self._hearing.events(run, after, wait)
 
-    async def shelf(self, run: str, keys: Sequence[str]) -> Shelved:
+    async def shelf(self, run: str, keys: Sequence[str], *, who: Principal = LOCAL) -> Shelved:
         """The manifests that a run's events name."""
         return await self._hearing.shelf(run, list(keys))
 
     # -- users ---------------------------------------------------------------------------------------------------
 
-    async def new_run(self, new: NewRun, user: str = "") -> RunInfo:
+    async def new_run(self, new: NewRun, user: str = "", *, who: Principal = LOCAL) -> RunInfo:
         """Begin a run."""
         return await self._runs.new(new, user)
 
-    async def runs(self, federation: str = "") -> RunList:
+    async def runs(self, federation: str = "", *, who: Principal = LOCAL) -> RunList:
         """Runs, newest first."""
         return self._showing.all(federation)
 
-    async def run(self, reference: str) -> RunInfo:
+    async def run(self, reference: str, *, who: Principal = LOCAL) -> RunInfo:
         """One run."""
         return self._showing.show(reference)
 
-    async def remove(self, reference: str) -> Ok:
+    async def remove(self, reference: str, *, who: Principal = LOCAL) -> Ok:
         """Forget a run."""
         return await self._runs.remove(reference)
 
-    async def stop(self, reference: str) -> RunInfo:
+    async def stop(self, reference: str, *, who: Principal = LOCAL) -> RunInfo:
         """Ask a run to stop."""
         return await self._runs.stop(reference)
 
-    async def resume(self, reference: str) -> RunInfo:
+    async def resume(self, reference: str, *, who: Principal = LOCAL) -> RunInfo:
         """Let a run go on."""
         return await self._runs.resume(reference)
 
-    async def federations(self) -> FederationList:
+    async def federations(self, *, who: Principal = LOCAL) -> FederationList:
         """All federations."""
         return self._federations.all()
 
-    async def create_federation(self, federation: Federation) -> Federation:
+    async def create_federation(self, federation: Federation, *, who: Principal = LOCAL) -> Federation:
         """A new federation."""
         return await self._federations.create(federation)
 
-    async def federation(self, name: str) -> Federation:
+    async def federation(self, name: str, *, who: Principal = LOCAL) -> Federation:
         """One federation."""
         return self._federations.show(name)
 
-    async def delete_federation(self, name: str) -> Ok:
+    async def delete_federation(self, name: str, *, who: Principal = LOCAL) -> Ok:
         """Forget a federation."""
         return await self._federations.delete(name)
 
-    async def add_node(self, name: str, node: str) -> Federation:
+    async def add_node(self, name: str, node: str, *, who: Principal = LOCAL) -> Federation:
         """Add a node to a federation."""
         return await self._federations.add(name, node)
 
-    async def remove_node(self, name: str, node: str) -> Federation:
+    async def remove_node(self, name: str, node: str, *, who: Principal = LOCAL) -> Federation:
         """Take a node out of a federation."""
         return await self._federations.remove(name, node)
 
-    async def nodes(self) -> NodeList:
+    async def nodes(self, *, who: Principal = LOCAL) -> NodeList:
         """All nodes."""
         return self._federations.all_nodes()
 
-    async def check(self, check: Check, user: str = "") -> Checked:
+    async def check(self, check: Check, user: str = "", *, who: Principal = LOCAL) -> Checked:
         """A preflight at all nodes of a federation."""
         return await self._checks.check(check, user)
 
     # -- objects -------------------------------------------------------------------------------------------------
 
-    async def lack(self, lack: Lack) -> Lacking:
+    async def lack(self, lack: Lack, *, who: Principal = LOCAL) -> Lacking:
         """Which objects are not here; those that are stay until they are named, for a grace."""
         self._federations.known(lack.federation)
         await self._books.marks.gate()

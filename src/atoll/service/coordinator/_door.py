@@ -20,9 +20,11 @@ from atoll.service.coordinator._desk import Desk
 from atoll.service.coordinator._metrics import Counts, prometheus
 from atoll.service.coordinator._objects import GONE, Objects
 from atoll.service.coordinator._openapi import document
+from atoll.service.coordinator._principals import LOCAL, NOBODY, Principal
 from atoll.service.coordinator._readiness import Readiness
 from atoll.service.coordinator._refusals import Refusal
-from atoll.service.coordinator._routes import ROUTES, Asked, Route
+from atoll.service.coordinator._route import Asked, Route
+from atoll.service.coordinator._routes import ROUTES
 from atoll.wire import About
 
 OPEN = {"/healthz", "/readyz", "/openapi.json"}  # for whoever asks
@@ -66,21 +68,20 @@ class Door:
     async def _answer(self, scope: Any, protocol: Any, route: list[str]) -> int:
         """Answer a request; returns the status. `route` is told which it was."""
         method, path = scope.method, scope.path
-        if path not in OPEN:
-            self._admit(scope)
+        who = NOBODY if path in OPEN else self._admit(scope)
         if found := self._exact.get((method, path)):
             route.append(path)
-            return await self._do(scope, protocol, *found, {})
+            return await self._do(scope, protocol, *found, {}, who)
         if method in self._objects.methods(path):
             route.append(path if "sha256" not in path else path[: path.index("sha256")] + "{digest}")
-            return await self._objects.answer(scope, protocol)
+            return await self._objects.answer(scope, protocol, who)
         if method == "GET" and path in BARE:
             route.append(path)
             return await self._tell(path, protocol)
         for one, pattern, decoder in self._patterns:
             if one.method == method and (match := pattern.fullmatch(path)):
                 route.append(one.path)
-                return await self._do(scope, protocol, one, decoder, match.groupdict())
+                return await self._do(scope, protocol, one, decoder, match.groupdict(), who)
         raise self._nowhere(method, path)
 
     async def _do(
@@ -90,15 +91,16 @@ class Door:
         route: Route,
         decoder: msgspec.json.Decoder[Any] | None,
         names: dict[str, str],
+        who: Principal,
     ) -> int:
         body = decoder.decode(await read(scope, protocol, route.limit)) if decoder else None
         query = _query(scope.query_string) if scope.query_string else {}
-        work = route.done(self._desk, Asked(body, names, query))
-        answer = await (self._waiting(protocol, work, route, body) if route.waits else work)
+        work = route.done(self._desk, Asked(body, names, query, who))
+        answer = await (self._waiting(protocol, work, route, body, who) if route.waits else work)
         protocol.response_bytes(200, JSON, encode(answer))
         return 200
 
-    async def _waiting(self, protocol: Any, work: Any, route: Route, body: Any) -> Any:
+    async def _waiting(self, protocol: Any, work: Any, route: Route, body: Any, who: Principal) -> Any:
         """The answer to somebody who waits; the desk is told if they go away meanwhile."""
         here = asyncio.current_task()
         assert here is not None
@@ -106,7 +108,7 @@ class Door:
         def left(_: asyncio.Future[None]) -> None:
             if not leaving.cancelled():
                 if route.leaving:
-                    getattr(self._desk, route.leaving)(body.name, body.session)
+                    getattr(self._desk, route.leaving)(body.name, body.session, who=who)
                 else:
                     here.cancel()
 
@@ -118,7 +120,7 @@ class Door:
             leaving.remove_done_callback(left)
             leaving.cancel()
 
-    def _admit(self, scope: Any) -> None:
+    def _admit(self, scope: Any) -> Principal:
         headers = scope.headers
         if self._local:
             self._admit_here(scope.authority or headers.get("host") or "", headers.get("origin"))
@@ -128,6 +130,7 @@ class Door:
             raise Refusal(401, "request.no-token", "the request has no token, or a wrong one", mend)
         if self._readiness.ending:
             raise Refusal(503, "coordinator.draining", "the coordinator is ending", "ask again", retry=1)
+        return LOCAL
 
     def _admit_here(self, host: str, origin: str | None) -> None:
         """No page of another site talks to this machine through its user's browser."""

@@ -21,6 +21,7 @@ from atoll.service.coordinator._answers import JSON, PATIENCE, encode, log, read
 from atoll.service.coordinator._desk import Desk
 from atoll.service.coordinator._download import PIECE, Download, Piece
 from atoll.service.coordinator._pipe import WORKS, Pipe
+from atoll.service.coordinator._principals import LOCAL, Principal
 from atoll.service.coordinator._refusals import Refusal
 from atoll.service.coordinator._upload import Upload
 from atoll.store import Store
@@ -58,17 +59,17 @@ class Objects:
             return {"POST"}
         return {"GET"} if _ONE.fullmatch(path) else set()
 
-    async def answer(self, scope: Any, protocol: Any) -> int:
+    async def answer(self, scope: Any, protocol: Any, who: Principal = LOCAL) -> int:
         """Serve a request; returns its status."""
         task = asyncio.current_task()
         assert task is not None
         self._transfers.add(task)
         try:
             if scope.path == "/v1/objects":
-                return await self._put(scope, protocol)
+                return await self._put(scope, protocol, who)
             if scope.path == "/v1/objects/fetch":
-                return await self._send(scope, protocol)
-            return await self._get(scope, protocol)
+                return await self._send(scope, protocol, who)
+            return await self._get(scope, protocol, who)
         finally:
             self._transfers.discard(task)
 
@@ -82,7 +83,7 @@ class Objects:
 
     # -- in --------------------------------------------------------------------------------------------------------
 
-    async def _put(self, scope: Any, protocol: Any) -> int:
+    async def _put(self, scope: Any, protocol: Any, who: Principal) -> int:
         query = parse_qs(scope.query_string)
         await self._desk.federation(query.get("federation", ["default"])[-1])  # it is there
         upload, coming, writing = Upload(self._store), _Coming(protocol), False
@@ -110,12 +111,12 @@ class Objects:
 
     # -- out -------------------------------------------------------------------------------------------------------
 
-    async def _send(self, scope: Any, protocol: Any) -> int:
+    async def _send(self, scope: Any, protocol: Any, who: Principal) -> int:
         fetch = self._fetch.decode(await read(scope, protocol, QUESTION))
         await self._desk.federation(fetch.federation)
         return await self._out(protocol, fetch.pieces, 200, [BYTES])
 
-    async def _get(self, scope: Any, protocol: Any) -> int:
+    async def _get(self, scope: Any, protocol: Any, who: Principal) -> int:
         found = _ONE.fullmatch(scope.path)
         assert found
         digest = found[1]

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from atoll.service.coordinator._routes import TEXT, Route
+from atoll.service.coordinator._route import TEXT, Route
 from atoll.wire import About, Fetch, Problem, Stored
 
 ALWAYS = (400, 401, 403, 405, 413, 503)  # statuses that any request may get
