@@ -33,6 +33,7 @@ _SECRET_NAME = re.compile("token|secret|passw|seed|authorization|cookie|credenti
 _SECRET = re.compile(
     r"(?P<before>atoll://[^\s#]*#|bearer )\S+|-----BEGIN[^-]*PRIVATE KEY-----.*", re.IGNORECASE | re.DOTALL
 )
+_HINTS = ("atoll://", "bearer ", "-----begin")  # without one of these the pattern needn't look
 _FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 _PIECE = 1 << 20
@@ -255,5 +256,8 @@ def _named(name: object, value: Any, deep: int) -> Any:
 
 
 def _text(value: object) -> str:
-    text = _SECRET.sub(rf"\g<before>{_WITHHELD}", as_text(str(value)[: 4 * _TEXT]))
+    text = as_text(str(value)[: 4 * _TEXT])
+    lowered = text.lower()
+    if any(hint in lowered for hint in _HINTS):
+        text = _SECRET.sub(rf"\g<before>{_WITHHELD}", text)
     return text if len(text) <= _TEXT else f"{text[: _TEXT - 1]}…"

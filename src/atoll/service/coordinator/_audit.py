@@ -1,0 +1,228 @@
+"""What the coordinator writes down of itself: who did what, in the audit log of its home.
+
+Doesn't know what is worth an entry; the rooms behind the desk say so. Nobody waits for the disk but whoever is told that
+something has ended: entries are gathered for a moment, and a thread of its own writes them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar, final
+
+from atoll.identity import AuditLog, IdentityError, Key, Signed
+from atoll.service.coordinator._clock import Clock
+from atoll.service.coordinator._refusals import Refusal
+from atoll.values import AtollError
+
+FILE, KEY = "audit.jsonl", "key.pem"
+GATHERED = 0.02  # seconds in which entries are gathered, unless somebody waits for them
+DURABLE = 1.0  # seconds after which what nobody waits for is made durable, too
+PAUSE = 1.0  # seconds after a failed write in which nothing is tried
+MOST = 100_000  # entries that wait for the disk; then nothing is done that would make more
+ROWS = 200  # replies in one entry
+REFUSALS = 10.0  # seconds between two entries that tell of refusals of a kind
+
+T = TypeVar("T")
+
+
+class _Job:
+    """An entry to be written."""
+
+    __slots__ = ("kind", "what", "who")
+
+    def __init__(self, kind: str, who: str, what: dict[str, Any]) -> None:
+        self.kind, self.who, self.what = kind, who, what
+
+
+@final
+class Audit:
+    """The coordinator's audit log, from its event loop."""
+
+    def __init__(self, home: Path, clock: Clock) -> None:
+        self.key = own_key(home)
+        self._clock, self.path = clock, home / FILE
+        self._log = AuditLog(self.path, of=self.key.id, now=clock.time)
+        self._changed = threading.Condition()
+        self._jobs: list[_Job] = []
+        self._work: list[Callable[[Exception | None], None]] = []
+        self._replies: dict[str, list[list[str]]] = {}  # rows of the last entry of a run, while it waits
+        self._refused: dict[str, tuple[float, int]] = {}  # by code: when it was told last, and how many since
+        self._closing, self._dirty = False, False
+        self._added = self._durable = 0
+        self._failed = ""
+        self._thread = threading.Thread(target=self._run, name="audit", daemon=True)
+        self._thread.start()
+
+    @property
+    def of(self) -> str:
+        """Whose log it is."""
+        return self.key.id
+
+    # -- saying ------------------------------------------------------------------------------------------------
+
+    def add(self, kind: str, who: str, what: Mapping[str, Any] | None = None) -> None:
+        """Write down what somebody did; returns at once."""
+        with self._changed:
+            self._replies.clear()
+            self._put(_Job(kind, who, dict(what or {})))
+
+    def accepted(self, run: str, federation: str, node: str, call: str, digest: str) -> None:
+        """A node's reply counts: the digest is of what came. Many of a run share an entry."""
+        with self._changed:
+            rows = self._replies.get(run)
+            if rows is None or len(rows) >= ROWS:
+                rows = self._replies[run] = []
+                what = {"run": run, "federation": federation, "replies": rows}
+                self._put(_Job("replies-accepted", self.of, what))
+            rows.append([node, call, digest])
+
+    def refused(self, code: str, who: str, **what: Any) -> None:
+        """Somebody was refused. A flood of them is counted, not written down one by one."""
+        now = self._clock.monotonic()
+        told, count = self._refused.get(code, (float("-inf"), 0))
+        if now - told < REFUSALS or len(self._jobs) > MOST:
+            self._refused[code] = told, count + 1
+            return
+        self._refused[code] = now, 0
+        self.add("refused", who, {"code": code, **what, **({"unsaid": count} if count else {})})
+
+    def ready(self) -> None:
+        """Refuse what would have to be written down while nothing can be."""
+        if self._failed or len(self._jobs) > MOST:
+            raise self._unwritable()
+
+    async def durable(self) -> None:
+        """Return when all that was added is durable. Raises `Refusal` when it can't be now; it is tried on."""
+        if self._durable < self._added or self._failed:
+            await self._soon(lambda: None)
+
+    async def checkpoint(self) -> Signed:
+        """Sign how far the log has come. Raises `Refusal`."""
+        return await self._soon(lambda: self._log.checkpoint(self.key))
+
+    async def keep(self, signed: Signed) -> None:
+        """Keep a checkpoint of somebody else's log. Raises `IdentityError`, `Refusal`."""
+        await self._soon(lambda: self._log.keep(signed))
+
+    async def close(self) -> None:
+        """Write what waits, and let go."""
+        if not self._closing:
+            with contextlib.suppress(AtollError):
+                await self.durable()
+            await asyncio.to_thread(self.abandon)
+
+    def abandon(self) -> None:
+        """Let go of the file."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        self._thread.join()
+        with contextlib.suppress(AtollError):
+            self._log.close()
+
+    # -- inside ------------------------------------------------------------------------------------------------
+
+    def _put(self, job: _Job) -> None:
+        self._added += 1
+        self._jobs.append(job)
+        if len(self._jobs) == 1:
+            self._changed.notify()
+
+    async def _soon(self, work: Callable[[], T]) -> T:
+        """What work makes of the log, after all that was added; it is durable then."""
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[T] = loop.create_future()
+
+        def settle(found: T | None, error: Exception | None) -> None:
+            if done.done():
+                return
+            if error is None:
+                done.set_result(found)  # type: ignore[arg-type]
+            elif isinstance(error, IdentityError) and error.code != "audit.unusable":
+                done.set_exception(error)
+            else:
+                done.set_exception(self._unwritable())
+
+        def do(error: Exception | None) -> None:
+            found: T | None = None
+            if error is None:
+                try:
+                    found = work()
+                    self._log.sync()
+                except (AtollError, OSError) as raised:
+                    error = raised
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(settle, found, error)
+
+        with self._changed:
+            if self._closing:
+                raise self._unwritable()
+            self._work.append(do)
+            self._changed.notify()
+        return await done
+
+    def _run(self) -> None:
+        while self._turn():
+            pass
+
+    def _turn(self) -> bool:
+        """Write what has gathered; whether there may be more."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._jobs or self._work or self._closing, DURABLE if self._dirty else None)
+            if self._jobs and not self._work and not self._closing:
+                self._changed.wait_for(lambda: self._work or self._closing, GATHERED)
+            jobs, self._jobs = self._jobs, []
+            work, self._work = self._work, []
+            self._replies.clear()
+            added = self._added
+        error = self._write(jobs, sync=bool(work) or not jobs)
+        if error is None and (work or not jobs):
+            self._durable = max(self._durable, added)
+        for do in work:
+            do(error)
+        if error is not None:
+            self._hold(error)
+        with self._changed:
+            return not self._closing or bool(self._jobs and error is None)
+
+    def _write(self, jobs: list[_Job], *, sync: bool) -> Exception | None:
+        """Write entries; those that could not be written are put back."""
+        written = 0
+        try:
+            for job in jobs:
+                self._log.append(job.kind, job.who, job.what)
+                written += 1
+            self._dirty = not sync
+            if sync:
+                self._log.sync()
+        except (AtollError, OSError) as error:
+            with self._changed:
+                self._jobs[:0] = jobs[written:]
+            return error
+        self._failed = ""
+        return None
+
+    def _hold(self, error: Exception) -> None:
+        """Nothing can be written for a while."""
+        self._failed = error.message if isinstance(error, AtollError) else str(error)
+        with self._changed:
+            self._changed.wait_for(lambda: self._closing, PAUSE)
+
+    def _unwritable(self) -> Refusal:
+        full = "full" in self._failed or "No space" in self._failed
+        why = self._failed or "it is closed" if self._closing else self._failed or "too much waits for the disk"
+        message = f"the audit log can't be written, so that nothing is done that has to stand there: {why}"
+        return Refusal(503, "disk.full" if full else "disk.failed", message, "make space on the coordinator's disk", retry=PAUSE)
+
+
+def own_key(home: Path) -> Key:
+    """The coordinator's key; made at its first start."""
+    path = home / KEY
+    if not path.exists():
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        Key.make().save(path)
+    return Key.load(path)
