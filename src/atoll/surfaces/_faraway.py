@@ -8,7 +8,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -37,6 +37,7 @@ from atoll.wire import (
     push,
 )
 
+Asked = TypeVar("Asked", NewRun, Check)
 _WAIT = 5.0  # seconds that a question for news waits at most; it is answered at once when there are any
 
 
@@ -159,7 +160,7 @@ class Faraway:
             name=name, nodes=list(nodes), where=where, threads=settings.get("threads", 1), save=settings.get("save", "auto"),
             needs=needs_of(project),
         )  # fmt: skip
-        return self.client.call("POST", "/v1/runs", run, RunInfo)
+        return self.client.call("POST", "/v1/runs", self._ordered(run), RunInfo)
 
     def check(self, project: Project, config: Config) -> Checked:
         """What every node says of an app: can it be loaded, is the data there?"""
@@ -171,7 +172,7 @@ class Faraway:
             threads=project.simulation.get("threads", 1),
             needs=needs_of(project),
         )
-        return self.client.call("POST", "/v1/checks", asked, Checked, wait=90)
+        return self.client.call("POST", "/v1/checks", self._ordered(asked), Checked, wait=90)
 
     def stop(self, run: str) -> None:
         """Ask a run to end; what it committed is kept."""
@@ -191,6 +192,14 @@ class Faraway:
         bundle = pack_bundle(project.folder)
         push(self.client, self.place.federation, {bundle.digest: memoryview(bundle.body)})
         return bundle.digest
+
+    def _ordered(self, asked: Asked) -> Asked:
+        """With this user's order, where they have a key: nodes there do nothing else."""
+        if not self.place.key:
+            return asked
+        from atoll.surfaces._ordering import ordered  # slow to import
+
+        return ordered(asked, Path(self.place.key).expanduser())
 
     def _more(self, run: str, after: int, *, wait: float) -> Events:
         return self.client.call(

@@ -23,19 +23,27 @@ DEFAULT = "default"  # the federation of a coordinator that nobody named
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A federation: its coordinator's URL, how to be let in, and which federation there."""
+    """A federation: its coordinator's URL, how to be let in, and which federation there.
+
+    `key` is the PEM file of this user's key there, `audience` the id of the coordinator's key, `root` that of the
+    federation's; all are empty for a coordinator that is let in to by a token.
+    """
 
     url: str
     token: str = ""
     token_file: str = ""
     ca: str = ""
     federation: str = DEFAULT
+    key: str = ""
+    audience: str = ""
+    root: str = ""
 
     def address(self) -> Address:
         """What a client dials. Raises `ConfigError` when the token's file can't be read."""
         from atoll.wire import Address
 
-        return Address(url=self.url, token=self.token or _read(self.token_file), ca=self.ca)
+        token = "" if self.key else self.token or _read(self.token_file)
+        return Address(url=self.url, token=token, ca=self.ca, key=self.key, audience=self.audience)
 
 
 class Places(msgspec.Struct, kw_only=True):

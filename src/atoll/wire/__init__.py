@@ -28,6 +28,7 @@ from atoll.wire._messages import (
     HostPoll,
     Lack,
     Lacking,
+    LendKey,
     Line,
     Lines,
     Manifest,
@@ -37,6 +38,7 @@ from atoll.wire._messages import (
     NodeList,
     Offer,
     Ok,
+    Order,
     Orders,
     Outcome,
     Poll,
@@ -45,6 +47,7 @@ from atoll.wire._messages import (
     Problem,
     RunEnded,
     RunInfo,
+    RunKey,
     RunList,
     RunSpec,
     Say,
@@ -62,10 +65,12 @@ if TYPE_CHECKING:
     from atoll.wire._bulk import pull, push
     from atoll.wire._bundle import Bundle, extract, pack_bundle, read_bundle
     from atoll.wire._client import Client, Refused, Unreachable
+    from atoll.wire._ordered import CHECK, settings_of_app, settings_of_spec
     from atoll.wire._route import Address
 
 __all__ = [
     "API",
+    "CHECK",
     "INLINE",
     "About",
     "Address",
@@ -90,6 +95,7 @@ __all__ = [
     "HostPoll",
     "Lack",
     "Lacking",
+    "LendKey",
     "Line",
     "Lines",
     "Manifest",
@@ -99,6 +105,7 @@ __all__ = [
     "NodeList",
     "Offer",
     "Ok",
+    "Order",
     "Orders",
     "Outcome",
     "Poll",
@@ -108,6 +115,7 @@ __all__ = [
     "Refused",
     "RunEnded",
     "RunInfo",
+    "RunKey",
     "RunList",
     "RunSpec",
     "Say",
@@ -128,6 +136,8 @@ __all__ = [
     "pull",
     "push",
     "read_bundle",
+    "settings_of_app",
+    "settings_of_spec",
     "split",
     "worded",
 ]
@@ -148,6 +158,11 @@ _ROOMS = {
         "Client",
         "Refused",
         "Unreachable",
+    ),
+    "_ordered": (
+        "CHECK",
+        "settings_of_app",
+        "settings_of_spec",
     ),
     "_route": ("Address",),
 }

@@ -27,11 +27,12 @@ class _Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Problem(_Message, frozen=True, kw_only=True):
-    """Why a request was refused: a stable code, what happened, and the mend."""
+    """Why a request was refused: a stable code, what happened, and the mend. `time`: the coordinator's, for whose is off."""
 
     code: str
     message: str
     mend: str = ""
+    time: float = 0.0
 
 
 class Ok(_Message, frozen=True, kw_only=True):
@@ -39,12 +40,14 @@ class Ok(_Message, frozen=True, kw_only=True):
 
 
 class About(_Message, frozen=True, kw_only=True):
-    """Who answers: its version, its clock (seconds since 1970, UTC), and what it can do."""
+    """Who answers: its version, its clock (seconds since 1970, UTC), what it can do, and the id of the key that requests
+    have to be signed for, where they have to be."""
 
     version: str
     time: float
     api: int = API
     capabilities: list[str] = []
+    audience: str = ""
 
 
 # -- payloads ---------------------------------------------------------------------------------------------------
@@ -135,8 +138,17 @@ class Needs(_Message, frozen=True, kw_only=True):
     memory: Count = 0
 
 
+class Order(_Message, frozen=True, kw_only=True):
+    """A user's signed order for a run, as `identity.Signed` has it: carried as it is, for nodes to check."""
+
+    kind: Annotated[str, Meta(max_length=32)]
+    body: Annotated[str, Meta(max_length=64 << 10)]
+    by: Annotated[str, Meta(max_length=64)]
+    signature: Annotated[str, Meta(max_length=128)]
+
+
 class RunSpec(_Message, frozen=True, kw_only=True):
-    """What a worker needs to know of a run."""
+    """What a worker needs to know of a run. `order`: what its user signed, where nodes are to believe that alone."""
 
     run: RunId
     name: str
@@ -154,6 +166,7 @@ class RunSpec(_Message, frozen=True, kw_only=True):
     server: str = ""
     threads: int = 1
     needs: Needs = Needs()
+    order: Order | None = None
 
 
 class Probe(_Message, frozen=True, kw_only=True):
@@ -275,6 +288,19 @@ class RunEnded(_Message, frozen=True, kw_only=True):
 # -- programs (server apps) ---------------------------------------------------------------------------------------
 
 
+class LendKey(_Message, frozen=True, kw_only=True):
+    """Let a key (its public half) drive a run for a while: an attempt's, whoever starts it. The same again: for longer."""
+
+    key: Annotated[str, Meta(max_length=64)]
+
+
+class RunKey(_Message, frozen=True, kw_only=True):
+    """A key that drives a run until `expires`, by the coordinator's clock: that is in so many seconds."""
+
+    expires: float
+    seconds: float
+
+
 class Attend(_Message, frozen=True, kw_only=True):
     """A server app begins to write a run; `where`: host or here."""
 
@@ -379,6 +405,7 @@ class NewRun(_Message, frozen=True, kw_only=True):
     threads: int = 1
     save: str = "auto"
     needs: Needs = Needs()
+    order: Order | None = None  # signed by the asker; `id` is then that of the order
 
 
 class RunInfo(_Message, frozen=True, kw_only=True):
@@ -434,14 +461,16 @@ class FederationList(_Message, frozen=True, kw_only=True):
 
 
 class Check(_Message, frozen=True, kw_only=True):
-    """A preflight at all nodes of a federation."""
+    """A preflight at all nodes of a federation. `id` is the asker's where `order` signs for it."""
 
     federation: Name
     bundle: Digest
     app: dict[str, Any]
+    id: Annotated[str, Meta(max_length=64, pattern=r"^[A-Za-z0-9_-]*$")] = ""
     config: dict[str, Any] = {}
     threads: int = 1
     needs: Needs = Needs()
+    order: Order | None = None
 
 
 class Checked(_Message, frozen=True, kw_only=True):

@@ -18,11 +18,14 @@ from atoll.values import ConfigError
 
 
 class Address(msgspec.Struct, frozen=True):
-    """Where a coordinator is: its URL, the token it knows us by, and a PEM file of the authorities to trust."""
+    """Where a coordinator is: its URL, the token or the key (a PEM file) it knows us by, the id of its own key, and a PEM
+    file of the authorities to trust."""
 
     url: str
     token: str = ""
     ca: str = ""
+    key: str = ""
+    audience: str = ""
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from atoll.journal import (
 from atoll.service.coordinator._calls import Call, Calls
 from atoll.service.coordinator._refusals import Refusal
 from atoll.service.coordinator._registry import RunRecord
-from atoll.wire import Manifest, Needs, RunSpec
+from atoll.wire import Manifest, Needs, Order, RunSpec
 
 LEASE = "lease"  # the key under which a run's journal keeps who writes it
 TASKS_KEPT = 32  # manifests of tasks in memory
@@ -203,4 +203,5 @@ def spec_of(created: Created) -> RunSpec:
         partition=partition if isinstance(partition, dict) else None, client=str(app.get("client", "")),
         server=str(app.get("server", "")), threads=int(settings.get("threads", 1)),
         needs=msgspec.convert(settings.get("needs", {}), Needs),
+        order=msgspec.convert(settings.get("order"), Order | None),
     )  # fmt: skip

@@ -60,6 +60,13 @@ class Desk:
                     self._take(offer, offer.wants)
             self._advance()
 
+    def turn_away(self, offer: Offer, message: str) -> None:
+        """Answer that a call isn't done here."""
+        with self._lock:
+            held = None if self._closed else self._hold(offer)
+            if held is not None:
+                self._finish(held, Bad(failure="refused", message=message[:20_000]))
+
     def left(self, run: str, key: str, digest: str, seq: int) -> Held:
         """An answer that an earlier daemon left is in hand, too."""
         held = Held(run, key, digest, seq)
@@ -182,18 +189,25 @@ class Desk:
 
     # -- under the lock --------------------------------------------------------------------------------------
 
-    def _take(self, offer: Offer, spec: RunSpec) -> None:
+    def _hold(self, offer: Offer) -> Held | None:
+        """A call is in hand from now on; None: it was."""
         id = f"{offer.run}/{offer.key}"
         known = self._held.get(id)
         if known is not None:
             if known.digest == offer.digest:
                 known.unwanted = False
-                return
+                return None
             known.unwanted = True  # another call stands under its key now
             if not known.finished:
                 self._drop_waiting(known)
         held = self._held[id] = Held.of(offer)
         held.here = self._site.here(offer)
+        return held
+
+    def _take(self, offer: Offer, spec: RunSpec) -> None:
+        held = self._hold(offer)
+        if held is None:
+            return
         if lack := self._given.lacks(needs_of(spec)):
             self._finish(held, Bad(failure="refused", message=f"this node is too small for the app: {lack}"))
             return

@@ -6,13 +6,13 @@ Doesn't know what is put into the folders.
 from __future__ import annotations
 
 import contextlib
-import os
 import secrets
 import shutil
 from pathlib import Path
 
 from atoll.journal import FileLock
-from atoll.values import AtollError, ConfigError, JournalError, sync_folder
+from atoll.service.node._durable import write_durably
+from atoll.values import AtollError, ConfigError, JournalError
 
 
 class Home:
@@ -46,15 +46,7 @@ class Home:
             if len(known := path.read_text(encoding="ascii").strip()) >= 16:
                 return known
         new = secrets.token_hex(32)
-        beside = path.with_suffix(".part")
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        try:
-            os.write(descriptor, new.encode())
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        os.replace(beside, path)
-        sync_folder(self.folder)
+        write_durably(path, new.encode())
         return new
 
     def close(self) -> None:

@@ -18,17 +18,19 @@ from atoll.service.node._home import Home
 from atoll.service.node._lane import Held, Lane
 from atoll.service.node._launch import Launcher
 from atoll.service.node._lines import LogLines
+from atoll.service.node._objections import Objection
 from atoll.service.node._outbox import Outbox
 from atoll.service.node._probe import probe
 from atoll.service.node._resources import resources, seeing
 from atoll.service.node._settings import NodeSettings
 from atoll.service.node._states import States
 from atoll.service.node._threads import Threads
+from atoll.service.node._vetting import Rules, Vetting
 from atoll.service.node._weather import Weather
 from atoll.service.node._wire import Coordinator
 from atoll.service.workshop import Did, Worker
 from atoll.values import AtollError, DiskFull, NotFound
-from atoll.wire import Bad, Offer, Orders, Probe, Unreachable
+from atoll.wire import Bad, Offer, Orders, Probe, Problem, RunSpec, Unreachable
 
 
 class Node:
@@ -41,9 +43,10 @@ class Node:
         coordinator: Coordinator,
         launcher: Launcher,
         warn: Callable[[str], None],
+        guard: Rules | None = None,
     ) -> None:
         self._settings, self._home, self._coordinator, self._warn = settings, home, coordinator, warn
-        self._launcher = launcher
+        self._launcher, self._vetting = launcher, Vetting(self, guard)
         self.weather, self._alarm = Weather(), Alarm(self._told)
         self._threads = Threads(self._told)
         self._lines = LogLines(coordinator.lines, self.weather)
@@ -74,13 +77,17 @@ class Node:
 
     def have(self) -> tuple[dict[str, str], int]:
         """What is in hand, and how many more calls could be taken."""
-        return self._desk.have()
+        vetted = self._vetting.have()
+        have, free = self._desk.have()
+        return vetted | have, max(0, free - len(vetted))
 
     def follow(self, orders: Orders) -> None:
         """Do what the coordinator wants."""
         if orders.cancel:
+            self._vetting.cancel(orders.cancel)
             self._desk.cancel(orders.cancel)
         if orders.drop or orders.remove:
+            self._vetting.over(orders.drop, orders.remove)
             self._desk.drop([*orders.drop, *orders.remove])
         for run in (*orders.drop, *orders.remove):
             self._cache.over(run)
@@ -89,9 +96,7 @@ class Node:
             self._states.forget(run)
         self.removed = list(orders.remove)
         if orders.offers:
-            for offer in orders.offers:
-                self._states.offered(offer, self._desk.in_hand)
-            self._desk.take(orders.offers)
+            self._vetting.take(orders.offers)
         for each in orders.probes:
             self._threads.do(lambda each=each: self._probe(each))  # type: ignore[misc]
 
@@ -105,6 +110,29 @@ class Node:
         self._alarm.close()
         self._coordinator.close()
         self._threads.close()
+
+    # -- for the vetting -------------------------------------------------------------------------------------
+
+    def admit(self, offers: list[Offer]) -> None:
+        for offer in offers:
+            self._states.offered(offer, self._desk.in_hand)
+        self._desk.take(offers)
+
+    def turn_away(self, offer: Offer, message: str) -> None:
+        self._desk.turn_away(offer, message)
+
+    def elsewhere(self, do: Callable[[], None]) -> None:
+        self._threads.do(do)
+
+    def persist(
+        self, do: Callable[[], None], give_up: Callable[[str], None], wanted: Callable[[], bool], offer: Offer
+    ) -> None:
+        self._persist(
+            do, lambda message, _: give_up(message), wanted=wanted, run=offer.run, round=offer.round
+        )
+
+    def told(self, spec: RunSpec, objection: Objection) -> None:
+        self._warn(f"refused run {spec.run} of {spec.federation}: {objection.message}")
 
     # -- for the desk ----------------------------------------------------------------------------------------
 
@@ -216,6 +244,13 @@ class Node:
         return False
 
     def _probe(self, wanted: Probe) -> None:
+        try:
+            refused = self._vetting.preflight(wanted.spec)
+        except AtollError as error:  # it can't be known now whether it may be made
+            refused = Problem(code=error.code, message=error.message, mend=error.mend)
+        if refused is not None:
+            self._coordinator.probed(wanted.id, [refused], {}, [])
+            return
         variables = seeing(self.resources.devices[: wanted.spec.needs.gpus])
         problems, ready = probe(
             lambda hear: self._launcher.launch(wanted.spec, hear, check=True, variables=variables)

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
+from atoll.service.node._guard import Guard, Rosters
 from atoll.service.node._home import Home
 from atoll.service.node._launch import Launcher
 from atoll.service.node._link import Link
@@ -38,7 +39,8 @@ def serve(settings: NodeSettings, *, ready: Callable[[], None] | None = None) ->
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, asked)
     coordinator = Coordinator(settings, home.identity())
-    node = Node(settings, home, coordinator, Launcher(settings, home, coordinator.bundle), warn)
+    launcher = Launcher(settings, home, coordinator.bundle)
+    node = Node(settings, home, coordinator, launcher, warn, _guard(settings, home, coordinator))
     link = _link(settings, coordinator, node, ready or _telling(settings))
     threading.Thread(target=_until_end, args=(link, ends), name="link", daemon=True).start()
     why = ends.get()
@@ -54,6 +56,16 @@ def warn(text: str) -> None:
     """A line for whoever runs the daemon."""
     now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     print(f"{now} {text}", file=sys.stderr, flush=True)
+
+
+def _guard(settings: NodeSettings, home: Home, coordinator: Coordinator) -> Guard | None:
+    """What only lets signed runs through; None for a node that has no key, and a coordinator on its own machine."""
+    if not (settings.coordinator.key or settings.pins):
+        return None
+    from atoll.identity import Key  # slow to import
+
+    rosters = Rosters(home.folder / "rosters", settings.pins, coordinator.roster)
+    return Guard(home.folder, rosters, me=Key.load(settings.coordinator.key).id)
 
 
 def _link(settings: NodeSettings, coordinator: Coordinator, node: Node, ready: Callable[[], None]) -> Link:

@@ -16,6 +16,9 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     coordinator: Address
     name: str
     home: str
+    pins: dict[
+        str, str
+    ] = {}  # federation -> the id of its root key; with a key, or these, only signed runs are done
     data: dict[str, str] = {}  # name -> what it means: a file, a folder, module:function
     config: dict[str, object] = {}  # what client functions read as ctx.site
     labels: dict[str, str] = {}

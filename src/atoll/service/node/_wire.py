@@ -97,6 +97,10 @@ class Coordinator:
         """The bytes of an app's bundle."""
         return self._bulk.fetch(f"/v1/bundles/{digest}")
 
+    def roster(self, federation: str) -> bytes:
+        """Who belongs to a federation, as the coordinator has it."""
+        return self._client.fetch(f"/v1/federations/{federation}/roster")
+
     def pull(self, federation: str, objects: Mapping[str, int], store: Store) -> None:
         """Fetch what the store lacks of these."""
         pull(self._bulk, federation, objects, store)
