@@ -418,3 +418,46 @@ def test_a_young_part_survives_a_sweep(world: Any) -> None:
     receive(world.store, digest, body, until=1_000)
     world.store.sweep(set(), 3_600)
     assert world.store.held([digest]) == {digest: 1_000}
+
+
+# -- apart -----------------------------------------------------------------------------------------------------
+
+
+def test_who_receives_apart_is_told_nothing_of_what_is_here(store: Store) -> None:
+    (digest,) = put(store, A)
+    with store.receive(digest, len(A), apart="heart") as part:
+        assert part.held == 0
+        part.write(A)
+        part.finish()
+    assert bytes(store.open(digest)) == A
+
+
+def test_parts_that_came_apart_are_nobody_elses(store: Store) -> None:
+    digest, body = object_of(9_000)
+    receive(store, digest, body, until=4_000)
+    with store.receive(digest, len(body), apart="heart") as part:
+        assert part.held == 0
+        part.write(body[:2_000])
+    assert store.held([digest]) == {digest: 4_000}
+    assert store.held([digest], apart="heart") == {digest: 2_000}
+    assert store.held([digest], apart="lung") == {}
+    with store.receive(digest, len(body), apart="heart") as part:
+        part.write(body[part.held :])
+        part.finish()
+    assert store.has([digest]) == {digest}
+
+
+def test_who_lies_apart_does_no_harm_to_what_is_here(store: Store) -> None:
+    (digest,) = put(store, A)
+    with store.receive(digest, len(A), apart="heart") as part:
+        part.write(bytes(len(A)))
+        assert store.settle([part]) == {digest}
+    assert bytes(store.open(digest)) == A
+
+
+def test_parts_apart_are_swept_like_others(store: Store) -> None:
+    digest, body = object_of(9_000)
+    with store.receive(digest, len(body), apart="heart") as part:
+        part.write(body[:2_000])
+    store.sweep(set(), -DAY)
+    assert store.held([digest], apart="heart") == {}

@@ -66,14 +66,15 @@ class DirectoryStore:
         with translated(folder):
             made(made(folder) / "damaged")
             self._landing = Landing(folder / "parts", reserve=reserve)
+            self._reserve, self._apart = reserve, dict[str, Landing]()
 
     # -- reading -------------------------------------------------------------------------------------------
 
     def has(self, digests: Iterable[str]) -> set[str]:
         return {d for d in digests if self._touch(d)}
 
-    def held(self, digests: Iterable[str]) -> dict[str, int]:
-        return self._landing.held(digests)
+    def held(self, digests: Iterable[str], *, apart: str = "") -> dict[str, int]:
+        return self._landing_of(apart).held(digests)
 
     def size(self, digest: str) -> int:
         try:
@@ -153,7 +154,9 @@ class DirectoryStore:
                 (beside if own else path).unlink(missing_ok=True)
         return name
 
-    def receive(self, digest: str, size: int) -> Part:
+    def receive(self, digest: str, size: int, *, apart: str = "") -> Part:
+        if apart:
+            return self._landing_of(apart).receive(digest, size, self._finish)
         if self._sound(digest):
             if self.size(digest) != size:
                 raise damaged(digest, f"it has {self.size(digest):,} bytes, not {size:,}")
@@ -185,6 +188,8 @@ class DirectoryStore:
                         self.remove(digest)
                         gone.add(digest)
         self._landing.sweep(before)
+        for name in [p.name for p in (self._folder / "apart").glob("*")]:
+            self._landing_in(name).sweep(before)
         for path in [p for p in self._damaged.iterdir() if modified(p) < before]:
             path.unlink(missing_ok=True)
         return gone
@@ -203,6 +208,17 @@ class DirectoryStore:
                 over -= size
 
     # -- within --------------------------------------------------------------------------------------------
+
+    def _landing_of(self, apart: str) -> Landing:
+        """Where parts land; a name is hashed, so that any will do for a folder."""
+        return self._landing_in(hashlib.sha256(apart.encode()).hexdigest()[:32]) if apart else self._landing
+
+    def _landing_in(self, folder: str) -> Landing:
+        with self._lock, translated(self._folder):
+            if folder not in self._apart:
+                made(self._folder / "apart")
+                self._apart[folder] = Landing(self._folder / "apart" / folder, reserve=self._reserve)
+            return self._apart[folder]
 
     def _path(self, digest: str) -> Path:
         name = hex_of(digest)

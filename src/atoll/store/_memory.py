@@ -33,8 +33,8 @@ class MemoryStore:
     def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
         self._clock, self._lock = clock, threading.RLock()
         self._objects: dict[str, tuple[bytes, float]] = {}  # and when they came
-        self._parts: dict[str, tuple[bytearray, float]] = {}
-        self._receiving: set[str] = set()
+        self._parts: dict[tuple[str, str], tuple[bytearray, float]] = {}  # by who receives them apart, and digest
+        self._receiving: set[tuple[str, str]] = set()
 
     def has(self, digests: Iterable[str]) -> set[str]:
         with self._lock:
@@ -42,10 +42,11 @@ class MemoryStore:
             self._objects.update({d: (self._objects[d][0], self._clock()) for d in found})
             return found
 
-    def held(self, digests: Iterable[str]) -> dict[str, int]:
+    def held(self, digests: Iterable[str], *, apart: str = "") -> dict[str, int]:
         with self._lock:
-            asked = [d for d in digests if hex_of(d)]
-            return {d: len(self._parts[d][0]) for d in asked if d in self._parts and d not in self._receiving}
+            asked = {(apart, d): d for d in digests if hex_of(d)}
+            free = {at: d for at, d in asked.items() if at in self._parts and at not in self._receiving}
+            return {d: len(self._parts[at][0]) for at, d in free.items()}
 
     def size(self, digest: str) -> int:
         return len(self._get(digest))
@@ -86,17 +87,18 @@ class MemoryStore:
             path.unlink()
         return digest
 
-    def receive(self, digest: str, size: int) -> Part:
+    def receive(self, digest: str, size: int, *, apart: str = "") -> Part:
         hex_of(digest)
         with self._lock:
-            if self._sound(digest):
+            at = (apart, digest)
+            if not apart and self._sound(digest):
                 if self.size(digest) != size:
                     raise damaged(digest, f"it has {self.size(digest):,} bytes, not {size:,}")
-                return _MemoryPart(self, digest, size, bytearray(self.open(digest)), alone=False)
-            alone = digest not in self._receiving
-            self._receiving.add(digest)
-            came, _ = self._parts.get(digest, (bytearray(), 0.0)) if alone else (bytearray(), 0.0)
-            return _MemoryPart(self, digest, size, came if len(came) <= size else bytearray(), alone=alone)
+                return _MemoryPart(self, at, size, bytearray(self.open(digest)), alone=False)
+            alone = at not in self._receiving
+            self._receiving.add(at)
+            came, _ = self._parts.get(at, (bytearray(), 0.0)) if alone else (bytearray(), 0.0)
+            return _MemoryPart(self, at, size, came if len(came) <= size else bytearray(), alone=alone)
 
     def settle(self, parts: Sequence[Part]) -> set[str]:
         return settle_each(parts)
@@ -119,11 +121,11 @@ class MemoryStore:
         with self._lock:
             before = self._clock() - older_than
             old = {d for d, (_, at) in self._objects.items() if at < before and d not in keep}
-            stale = {d for d, (_, at) in self._parts.items() if at < before and d not in self._receiving}
+            stale = {p for p, (_, at) in self._parts.items() if at < before and p not in self._receiving}
             for digest in old:
                 del self._objects[digest]
-            for digest in stale:
-                del self._parts[digest]
+            for part in stale:
+                del self._parts[part]
             return old
 
     def _sound(self, digest: str) -> bool:
@@ -143,15 +145,17 @@ class MemoryStore:
     def _leave(self, part: _MemoryPart) -> None:
         with self._lock:
             if part.alone:
-                self._receiving.discard(part.digest)
-                self._parts.pop(part.digest, None)
+                self._receiving.discard(part.at)
+                self._parts.pop(part.at, None)
                 if part.came and not part.finished:
-                    self._parts[part.digest] = (part.came, self._clock())
+                    self._parts[part.at] = (part.came, self._clock())
 
 
 class _MemoryPart:
-    def __init__(self, store: MemoryStore, digest: str, size: int, came: bytearray, *, alone: bool) -> None:
-        self.digest, self.size, self.alone = digest, size, alone
+    def __init__(
+        self, store: MemoryStore, at: tuple[str, str], size: int, came: bytearray, *, alone: bool
+    ) -> None:
+        self.at, self.digest, self.size, self.alone = at, at[1], size, alone
         self._store, self.came, self.finished = store, came, False
 
     @property

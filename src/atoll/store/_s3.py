@@ -71,8 +71,8 @@ class S3Store:
         self._asked.update(dict.fromkeys(found, now))
         return found
 
-    def held(self, digests: Iterable[str]) -> dict[str, int]:
-        return self._local.held(digests)
+    def held(self, digests: Iterable[str], *, apart: str = "") -> dict[str, int]:
+        return self._local.held(digests, apart=apart)
 
     def size(self, digest: str) -> int:
         found = self._look(digest)
@@ -122,10 +122,10 @@ class S3Store:
         self._upload([found])
         return found
 
-    def receive(self, digest: str, size: int) -> Part:
-        found = self._look(digest)
+    def receive(self, digest: str, size: int, *, apart: str = "") -> Part:
+        found = None if apart else self._look(digest)
         if found is None:
-            return _Uploaded(self._local.receive(digest, size), self._upload)
+            return _Uploaded(self._local.receive(digest, size, apart=apart), self._upload)
         if found != size:
             raise damaged(digest, f"it has {found:,} bytes, not {size:,}")
         self._asked[digest] = self._clock()

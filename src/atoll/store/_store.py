@@ -64,8 +64,11 @@ class Store(Protocol):
     def has(self, digests: Iterable[str]) -> set[str]:
         """Those of them that are here. Who asks counts on them: for `sweep`, they are as young as new ones."""
 
-    def held(self, digests: Iterable[str]) -> dict[str, int]:
-        """How many bytes have come of those that are not whole yet, and that nobody is receiving now."""
+    def held(self, digests: Iterable[str], *, apart: str = "") -> dict[str, int]:
+        """How many bytes have come of those that are not whole yet, and that nobody is receiving now.
+
+        `apart`: of those that came to this name, as in `receive`.
+        """
 
     def size(self, digest: str) -> int:
         """Bytes of an object."""
@@ -91,11 +94,12 @@ class Store(Protocol):
         Raises `StoreError` (`object.not-a-file`) for a link, a pipe or nothing at all, and what `put` raises.
         """
 
-    def receive(self, digest: str, size: int) -> Part:
+    def receive(self, digest: str, size: int, *, apart: str = "") -> Part:
         """Take an object in piece by piece, from where the last attempt was cut off.
 
         When another receiver is at it, this one begins at zero, beside it; an object that is here already is all held.
-        Raises `DiskFull` when there is no room for it.
+        `apart`: nothing is held but what came to this name itself, and all of it has to come: whoever sends it learns
+        nothing about the others, and proves that they have it. Raises `DiskFull` when there is no room for it.
         """
 
     def settle(self, parts: Sequence[Part]) -> set[str]:
