@@ -1,0 +1,334 @@
+"""Enrolment: how keys come onto rosters and go from them; what anybody may know of it, and of themselves.
+
+Doesn't know HTTP. Whoever enrols proves by signatures what they may; an answer that was lost is given again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from atoll.identity import (
+    Approval,
+    Grant,
+    IdentityError,
+    Join,
+    Member,
+    Permission,
+    PublicKey,
+    Revocation,
+    Role,
+    Roster,
+    Rotation,
+    check,
+    check_both,
+    from_base64,
+)
+from atoll.service.coordinator._access import Access
+from atoll.service.coordinator._asking import Asking, Patience
+from atoll.service.coordinator._clock import Clock
+from atoll.service.coordinator._first import FEDERATION, First
+from atoll.service.coordinator._principals import Principal
+from atoll.service.coordinator._refusals import Refusal
+from atoll.service.coordinator._rosters import Rosters
+from atoll.wire import (
+    Ask,
+    Asked,
+    Authority,
+    Claim,
+    Enrol,
+    Enrolled,
+    Invite,
+    Invited,
+    InvitedList,
+    Me,
+    MemberInfo,
+    MemberList,
+    Membership,
+    Ok,
+    RosterText,
+    Rotated,
+    Said,
+    WaitingList,
+)
+
+_STATUSES = {
+    "identity.not-authorised": 403, "identity.revoked": 403, "identity.forbidden": 403, "identity.no-invitation": 404,
+    "identity.no-request": 404, "identity.unknown": 404, "identity.token-spent": 409, "identity.name-taken": 409,
+    "identity.roster-full": 409, "identity.root-stays": 409, "identity.other-roster": 409, "identity.rotated": 409,
+    "identity.expired": 409,
+}  # fmt: skip
+_INVITES = {"node": Permission.NODE_INVITE, "user": Permission.USER_INVITE, "host": Permission.HOST_INVITE}
+_APPROVES = {
+    "node": Permission.NODE_APPROVE,
+    "user": Permission.USER_APPROVE,
+    "host": Permission.HOST_APPROVE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Town:
+    """What an identified coordinator is to others: the id of its key, and the authority of its TLS, as PEM."""
+
+    audience: str
+    authority: str
+    first: First
+
+
+class Enrolment:
+    """`rosters` and `town` None: a coordinator of one machine, which has nobody to enrol."""
+
+    def __init__(
+        self, access: Access, clock: Clock, rosters: Rosters | None = None, town: Town | None = None,
+        *, note: Callable[[str, str, Mapping[str, Any]], None] = lambda kind, who, what: None,
+    ) -> None:  # fmt: skip
+        self._access, self._clock, self._known, self._town, self._note = access, clock, rosters, town, note
+        self._asking = Asking(clock, town.audience if town else "")
+        self._patience = Patience(clock)
+        if rosters is not None:
+            rosters.changed.append(self._patience.wake)
+
+    def end(self) -> None:
+        """Nobody waits any more."""
+        self._asking.end()
+        self._patience.end()
+
+    # -- whoever comes ----------------------------------------------------------------------------------------------
+
+    async def authority(self) -> Authority:
+        """The authority that vouches for this coordinator's TLS."""
+        return Authority(pem=self._here().authority)
+
+    async def claim(self, claim: Claim) -> Enrolled:
+        """The first administrator's link is taken up: their key is the root of `default`. The same key again: the same answer."""
+        town, rosters = self._here(), self._rosters
+        with _told():
+            key = claim.join.second.signer
+            roster, fits = rosters.get(FEDERATION), town.first.claimed(claim.join) is not None
+            if (roster is None and not fits) or (roster is not None and roster.root != key):
+                message = "this is not the first administrator's link of this coordinator, or somebody has taken it up"
+                raise IdentityError(
+                    "identity.no-invitation", message, "ask its administrator for an invitation"
+                )
+            if roster is None:
+                await rosters.found(FEDERATION, key)
+                self._note("root-claimed", key.id, {"federation": FEDERATION})
+            else:
+                check_both(claim.join, Join)
+            town.first.done()
+            return self._enrolled(self._member(FEDERATION, key.id))
+
+    async def enrol(self, enrol: Enrol) -> Enrolled:
+        """An invitation is taken up; where an administrator has to look at the key, the answer waits for them."""
+        with _told():
+            before = self._rosters.key(enrol.join.second.signer.id)
+            member, grant = await self._rosters.join(enrol.federation, enrol.join)
+            if before is None:
+                what = {
+                    "federation": enrol.federation,
+                    "kind": member.kind,
+                    "by": grant.signer.id,
+                    "waiting": not member.approved,
+                }
+                self._note("enrolled", member.id, what)
+            if not member.approved:
+                await self._patience.wait(member.id, enrol.wait)
+                member, _ = await self._rosters.join(enrol.federation, enrol.join)
+            return self._enrolled(member)
+
+    async def ask(self, ask: Ask) -> Asked:
+        """Somebody without an invitation asks to be let in, and waits for an administrator who knows their code."""
+        with _told():
+            roster = self._rosters.get(ask.federation)
+            if roster is None:
+                raise _unknown(ask.federation)
+            request = self._asking.ask(ask.federation, roster.root.id, PublicKey.of(ask.key), ask.name)
+            await self._asking.answered(request, ask.wait)
+            return Asked(federation=ask.federation, audience=self._here().audience, root=roster.root.id,
+                         expires=request.expires, grant=request.grant, seed=request.seed)  # fmt: skip
+
+    # -- oneself ----------------------------------------------------------------------------------------------------
+
+    async def me(self, who: Principal) -> Me:
+        """Who asks, and what they are in which federation."""
+        now = self._clock.time()
+        if self._known is None or self._town is None:
+            return Me(id=who.id, name=who.name, kind=who.kind, time=now)
+        found = [_membership(m, self._root(m.federation)) for m in self._known.all_of(who.id).values()]
+        lifetime = self._known.lifetime(who.id) if found else 0.0
+        return Me(id=who.id, name=who.name, kind=who.kind, memberships=found, time=now, lifetime=lifetime,
+                  expires=self._known.expires(who.id), audience=self._town.audience)  # fmt: skip
+
+    async def renew(self, who: Principal) -> Me:
+        """Their credential is good for its whole time, from now."""
+        await self._rosters.renew(who.id)
+        return await self.me(who)
+
+    async def rotate(self, who: Principal, rotated: Rotated) -> Me:
+        """Their new key takes the place of the old one, in all federations."""
+        with _told():
+            said = check_both(rotated.said, Rotation)
+            new = PublicKey.of(said.new).id
+            if who.id not in (said.old, new):  # the new one asks when the answer to the old one was lost
+                raise IdentityError(
+                    "identity.not-authorised", "that is somebody else's key", "rotate your own"
+                )
+            await self._rosters.rotate(rotated.said)
+            self._note("key-rotated", new, {"old": said.old})
+        return await self.me(Principal(new, who.kind, who.name))
+
+    # -- federations ------------------------------------------------------------------------------------------------
+
+    async def roster(self, who: Principal, federation: str) -> RosterText:
+        """A federation's roster, as it was signed."""
+        roster = self._permitted(who, Permission.ROSTER_SEE, federation)
+        return RosterText(
+            federation=federation, root=roster.root.id, digest=roster.digest, roster=roster.export().decode()
+        )
+
+    async def members(self, who: Principal, federation: str) -> MemberList:
+        """Who is on a federation's roster."""
+        roster = self._permitted(who, Permission.USER_SEE, federation)
+        root = self._member(federation, roster.root.id)
+        return MemberList(federation=federation, members=[self._shown(m) for m in (root, *roster.members())])
+
+    async def invite(self, who: Principal, federation: str, invite: Invite) -> Invited:
+        """Keep an invitation; with a code, pass it on to whoever asked."""
+        with _told():
+            said = check(invite.grant, Grant)
+            self._permitted(who, _INVITES[said.kind], federation)
+            _own(who, invite.grant.signer)
+            request = None
+            if invite.code:
+                request = self._asking.find(federation, invite.code)
+                from_base64(invite.seed, 32)
+                if said.key != request.key.id:
+                    message = f"the key of {invite.code} is {request.key.id}, and the invitation is for {said.key or 'any'}"
+                    raise IdentityError("identity.bad-entry", message, "sign one for that key")
+            await self._rosters.invite(federation, invite.grant)
+            if request is not None:
+                self._asking.answer(request, invite.grant, invite.seed)
+            token = PublicKey.of(said.token).id
+            what = {"federation": federation, "kind": said.kind, "token": token, "roles": list(said.roles)}
+            self._note("invited", who.id, what)
+            return _invited(said)
+
+    async def invitations(self, who: Principal, federation: str) -> InvitedList:
+        """The invitations that nobody has taken up."""
+        self._permitted(who, Permission.USER_INVITE, federation)
+        return InvitedList(invitations=[_invited(g) for g in self._rosters.invitations(federation)])
+
+    async def waiting(self, who: Principal, federation: str) -> WaitingList:
+        """Who asks to be let in."""
+        self._permitted(who, Permission.USER_APPROVE, federation)
+        return WaitingList(waiting=self._asking.of(federation))
+
+    async def approve(self, who: Principal, federation: str, said: Said) -> MemberInfo:
+        """Let somebody in who waits, or whose credential is over."""
+        with _told():
+            told = check(said.said, Approval)
+            found = self._rosters.all_of(told.key).get(federation)
+            self._permitted(who, _APPROVES[found.kind if found else "user"], federation)
+            _own(who, said.said.signer)
+            member = await self._rosters.approve(federation, said.said)
+            self._patience.wake(member.id)
+            self._note("approved", who.id, {"federation": federation, "key": member.id})
+            return self._shown(member)
+
+    async def revoke(self, who: Principal, federation: str, said: Said) -> Ok:
+        """Take somebody, or an invitation, off a roster. Who may is decided by whose key signed it."""
+        with _told():
+            told = check(said.said, Revocation)
+            self._permitted(who, Permission.ROSTER_SEE, federation)
+            _own(who, said.said.signer)
+            await self._rosters.revoke(federation, said.said)
+            self._note("revoked", who.id, {"federation": federation, "key": told.key})
+        return Ok()
+
+    # -- inside -----------------------------------------------------------------------------------------------------
+
+    @property
+    def _rosters(self) -> Rosters:
+        if self._known is None:
+            raise _not_here()
+        return self._known
+
+    def _here(self) -> Town:
+        if self._town is None:
+            raise _not_here()
+        return self._town
+
+    def _permitted(self, who: Principal, permission: Permission, federation: str) -> Roster:
+        rosters = self._rosters
+        self._access.demand(who, permission, federation, unknown=_unknown(federation))
+        roster = rosters.get(federation)
+        if roster is None:
+            raise _unknown(federation)
+        return roster
+
+    def _member(self, federation: str, id: str) -> Member:
+        member = self._rosters.member(federation, id)
+        assert member is not None
+        return member
+
+    def _root(self, federation: str) -> str:
+        roster = self._rosters.get(federation)
+        return roster.root.id if roster else ""
+
+    def _enrolled(self, member: Member) -> Enrolled:
+        return Enrolled(
+            id=member.id, name=member.name, kind=member.kind, federation=member.federation, roles=_roles(member.roles),
+            root=self._root(member.federation), audience=self._here().audience, expires=self._rosters.expires(member.id),
+            waiting=not member.approved,
+        )  # fmt: skip
+
+    def _shown(self, member: Member) -> MemberInfo:
+        return MemberInfo(
+            id=member.id, name=member.name, kind=member.kind, roles=_roles(member.roles), owner=member.owner,
+            waiting=not member.approved, expires=self._rosters.expires(member.id),
+        )  # fmt: skip
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What a roster objects to, as the status it has on the wire."""
+    try:
+        yield
+    except IdentityError as error:
+        raise Refusal(_STATUSES.get(error.code, 400), error.code, error.message, error.mend) from error
+
+
+def _own(who: Principal, signer: PublicKey) -> None:
+    if signer.id != who.id:
+        raise IdentityError(
+            "identity.not-authorised", "it was signed by somebody else's key", "sign it yourself"
+        )
+
+
+def _roles(roles: frozenset[Role]) -> list[Role]:
+    return sorted(roles)
+
+
+def _membership(member: Member, root: str) -> Membership:
+    return Membership(federation=member.federation, name=member.name, roles=_roles(member.roles), owner=member.owner,
+                      waiting=not member.approved, root=root)  # fmt: skip
+
+
+def _invited(said: Grant) -> Invited:
+    return Invited(token=PublicKey.of(said.token).id, name=said.name, kind=said.kind, roles=list(said.roles),
+                   expires=float(said.expires))  # fmt: skip
+
+
+def _unknown(federation: str) -> Refusal:
+    return Refusal(
+        404, "federation.unknown", f"there is no federation `{federation}`", "see `atoll federation ls`"
+    )
+
+
+def _not_here() -> Refusal:
+    message = "this coordinator is its machine's alone: whoever has its token may do everything, and nobody is enrolled"
+    return Refusal(
+        404, "identity.not-here", message, "atoll coordinator start --public-url https://fl.example.org"
+    )
