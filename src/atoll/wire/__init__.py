@@ -61,6 +61,17 @@ from atoll.wire._messages import (
 from atoll.wire._numbers import metrics_of, worded
 
 if TYPE_CHECKING:
+    from atoll.wire._audit_messages import (
+        AuditEntry,
+        AuditPage,
+        AuditPiece,
+        Limitation,
+        Limited,
+        Limits,
+        UsageList,
+        UsageRow,
+    )
+    from atoll.wire._authority import authority_of, digest_of_authority
     from atoll.wire._backoff import Backoff
     from atoll.wire._bulk import pull, push
     from atoll.wire._bundle import Bundle, extract, pack_bundle, read_bundle
@@ -80,13 +91,14 @@ if TYPE_CHECKING:
         MemberInfo,
         MemberList,
         Membership,
-        RosterText,
+        Rolls,
         Rotated,
         Said,
         Waiting,
         WaitingList,
     )
     from atoll.wire._ordered import CHECK, settings_of_app, settings_of_spec
+    from atoll.wire._renewal import keep_renewed
     from atoll.wire._route import Address
 
 __all__ = [
@@ -100,6 +112,9 @@ __all__ = [
     "Asked",
     "Attend",
     "Attended",
+    "AuditEntry",
+    "AuditPage",
+    "AuditPiece",
     "Authority",
     "Backoff",
     "Bad",
@@ -126,6 +141,9 @@ __all__ = [
     "Lack",
     "Lacking",
     "LendKey",
+    "Limitation",
+    "Limited",
+    "Limits",
     "Line",
     "Lines",
     "Manifest",
@@ -147,7 +165,7 @@ __all__ = [
     "ProbeResult",
     "Problem",
     "Refused",
-    "RosterText",
+    "Rolls",
     "Rotated",
     "RunEnded",
     "RunInfo",
@@ -161,16 +179,21 @@ __all__ = [
     "TaskSpec",
     "Tensor",
     "Unreachable",
+    "UsageList",
+    "UsageRow",
     "Verdict",
     "Waiting",
     "WaitingList",
     "Welcome",
+    "authority_of",
     "call_digest",
     "check_manifest",
     "code_of",
     "digest_of",
+    "digest_of_authority",
     "extract",
     "join",
+    "keep_renewed",
     "metrics_of",
     "pack_bundle",
     "pull",
@@ -183,6 +206,17 @@ __all__ = [
 ]
 
 _ROOMS = {
+    "_authority": ("authority_of", "digest_of_authority"),
+    "_audit_messages": (
+        "AuditEntry",
+        "AuditPage",
+        "AuditPiece",
+        "Limitation",
+        "Limited",
+        "Limits",
+        "UsageList",
+        "UsageRow",
+    ),
     "_backoff": ("Backoff",),
     "_bulk": (
         "pull",
@@ -214,7 +248,7 @@ _ROOMS = {
         "MemberInfo",
         "MemberList",
         "Membership",
-        "RosterText",
+        "Rolls",
         "Rotated",
         "Said",
         "Waiting",
@@ -225,6 +259,7 @@ _ROOMS = {
         "settings_of_app",
         "settings_of_spec",
     ),
+    "_renewal": ("keep_renewed",),
     "_route": ("Address",),
 }
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}
