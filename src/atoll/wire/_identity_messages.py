@@ -173,10 +173,13 @@ class MemberList(_Message, frozen=True, kw_only=True):
     members: list[MemberInfo] = []
 
 
-class RosterText(_Message, frozen=True, kw_only=True):
-    """A roster as it is to be read: whoever pins its root checks every signature."""
+class Rolls(_Message, frozen=True, kw_only=True):
+    """A roster as it was signed: whoever pins its root checks every entry. Read it with `atoll.identity.Roster.read`."""
 
+    version: int
+    root: KeyText
     federation: Name
-    root: KeyId
-    digest: str
-    roster: str
+    rotations: list[Both]
+    entries: list[tuple[Signed, Both | None]]
+    approvals: list[Signed]
+    revocations: list[Signed]

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from atoll.identity import (
     Approval,
     Grant,
@@ -48,7 +50,6 @@ from atoll.wire import (
     MemberList,
     Membership,
     Ok,
-    RosterText,
     Rotated,
     Said,
     WaitingList,
@@ -181,12 +182,9 @@ class Enrolment:
 
     # -- federations ------------------------------------------------------------------------------------------------
 
-    async def roster(self, who: Principal, federation: str) -> RosterText:
-        """A federation's roster, as it was signed."""
-        roster = self._permitted(who, Permission.ROSTER_SEE, federation)
-        return RosterText(
-            federation=federation, root=roster.root.id, digest=roster.digest, roster=roster.export().decode()
-        )
+    async def roster(self, who: Principal, federation: str) -> Any:
+        """A federation's roster, as it was signed: JSON, which is passed on as it is."""
+        return msgspec.Raw(self._permitted(who, Permission.ROSTER_SEE, federation).export())
 
     async def members(self, who: Principal, federation: str) -> MemberList:
         """Who is on a federation's roster."""
