@@ -272,6 +272,7 @@ class World:
         if self.desk._marking is not None:
             self.desk._marking.cancel()
         self.desk._books.registry.close()
+        self.desk._books.audit.abandon()
         self.journal.close()
         self.clock._timers.clear()
         await self.start()

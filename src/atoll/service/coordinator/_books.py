@@ -14,11 +14,15 @@ from pathlib import Path
 import msgspec
 
 from atoll.journal import Batch, Created, Event, Ledger, Logged, Shelf
+from atoll.service.coordinator._audit import Audit
 from atoll.service.coordinator._clock import Clock
+from atoll.service.coordinator._quotas import Quotas
 from atoll.service.coordinator._refusals import Refusal
 from atoll.service.coordinator._registry import Registry, RunRecord
 from atoll.service.coordinator._run import LEASE, Lease, Run
 from atoll.service.coordinator._sweeping import Marks
+from atoll.service.coordinator._tenancy import Tenancy
+from atoll.service.coordinator._usage import Usage
 from atoll.store import Store
 from atoll.values import AtollError, JournalError, NotFound, failpoint, register
 from atoll.wire import Manifest
@@ -40,8 +44,11 @@ class Books:
     def __init__(self, home: Path, journal: Ledger, store: Store, clock: Clock) -> None:
         self.home, self.journal, self.store, self.clock = home, journal, store, clock
         self.registry = Registry(home / "coordinator.db")
-        self.marks = Marks(store, clock)
+        self.audit, self.usage = Audit(home, clock), Usage(self.registry, clock)
+        self.tenancy = Tenancy(store)
+        self.marks = Marks(store, clock, self.tenancy)
         self.runs: dict[str, Run] = {}
+        self.quotas = Quotas(self.registry, self.runs, self.usage, self.tenancy)
         self.records: dict[str, RunRecord] = self.registry.all("run", RunRecord)
         self.draining = False
         self.reloaded: Callable[[Run, Run], None] = lambda before, after: None
@@ -73,8 +80,11 @@ class Books:
                 assert isinstance(event, Created)
                 found = Run(event, record)
                 found.number = 1
+                self.tenancy.run(run, found.federation, found.user)
+                self.usage.took(run, found.federation, found.user, number, event)
                 continue
             found.take(event)
+            self.usage.took(run, found.federation, found.user, number, event)
             if number <= record.resumed and not found.live:
                 found.status = ""
         assert found is not None
@@ -92,11 +102,15 @@ class Books:
 
     def mark(self, run: str) -> None:
         """Take note of the objects that a run's bodies name."""
+        created = None if run in self.runs else self._created(run)
+        if created is not None:
+            settings = created.settings
+            self.tenancy.run(run, str(settings.get("federation", "")), str(settings.get("user", "")))
         for key, body in self.journal.bodies(run):
             if key != LEASE and (manifest := _manifest(body)) is not None:
                 self.marks.hold(run, key, manifest.objects)
         record = self.runs.get(run)
-        bundle = record.spec.bundle if record else self._bundle(run)
+        bundle = record.spec.bundle if record else str(created.settings.get("bundle", "")) if created else ""
         if bundle:
             self.marks.hold(run, "bundle", (bundle,))
 
@@ -113,15 +127,16 @@ class Books:
             run.know(key, found)
         return found
 
-    def _bundle(self, run: str) -> str:
+    def _created(self, run: str) -> Created | None:
         for _, event in self.journal.events(run):
-            return str(event.settings.get("bundle", "")) if isinstance(event, Created) else ""
-        return ""
+            return event if isinstance(event, Created) else None
+        return None
 
     # -- writing ---------------------------------------------------------------------------------------------
 
     def ready(self) -> None:
         """Refuse what would write while nothing can be written."""
+        self.audit.ready()
         if self.stalled and self.clock.monotonic() < self._stalled_until:
             raise self._full()
 

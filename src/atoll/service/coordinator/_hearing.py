@@ -56,6 +56,7 @@ class Hearing:
             live = run is not None and run.live
             if not live:  # its end may not be on the disk yet, and nobody asks again
                 await self._books.durable()
+                await self._books.audit.durable()  # nor what led to it
             read = self._read(id, after)
             found = _fitting(read)
             left = until - self._books.clock.monotonic()

@@ -111,6 +111,8 @@ class Programs:
         done = self._books.write(run, kind, written, keep=keep, drop=[k for k in drop if k not in keep],
                                  then=lambda: self._said(run, made, change))  # fmt: skip
         await done
+        if not run.live:
+            await self._books.audit.durable()
 
     def _said(self, run: Run, made: list[Call], change: Change) -> None:
         """It is durable: nodes may know."""
@@ -203,7 +205,7 @@ class Programs:
                 )
         manifests = [*say.objects.values(), *(task.payload for task in say.tasks)]
         named = {digest for manifest in manifests for digest in manifest.objects}
-        lack = named - self._books.store.has(named) if named else set()
+        lack = named - self._books.tenancy.has(run.federation, named) if named else set()
         if lack:
             message = f"{len(lack)} objects are not here, such as {min(lack)}"
             raise Refusal(409, "object.missing", message, "upload them, then say it again")

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterable
 
 from atoll.service.coordinator._clock import Clock
+from atoll.service.coordinator._tenancy import Tenancy
 from atoll.store import Store
 from atoll.values import AtollError, failpoint, register
 
@@ -23,8 +24,8 @@ _AFTER = register("coordinator.after-sweep", "they are gone")
 class Marks:
     """What is needed, by the bodies that name it; kept in memory."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
-        self._store, self._clock = store, clock
+    def __init__(self, store: Store, clock: Clock, tenancy: Tenancy) -> None:
+        self._store, self._clock, self._tenancy = store, clock, tenancy
         self._bodies: dict[tuple[str, str], tuple[str, ...]] = {}
         self._counts: Counter[str] = Counter()
         self._promised: dict[str, float] = {}  # somebody was told that it is here, and will name it
@@ -42,6 +43,7 @@ class Marks:
         named = tuple(objects)
         if (run, key) in self._bodies:
             return
+        self._tenancy.named(run, objects)
         for digest in named:
             self._promised.pop(digest, None)
             self._counts[digest] += 1
@@ -51,7 +53,9 @@ class Marks:
     def drop(self, run: str, keys: Iterable[str]) -> None:
         """Bodies are gone."""
         for key in keys:
-            for digest in self._bodies.pop((run, key), ()):
+            named = self._bodies.pop((run, key), ())
+            self._tenancy.unnamed(run, named)
+            for digest in named:
                 self._counts[digest] -= 1
                 if self._counts[digest] <= 0:
                     del self._counts[digest]
@@ -82,6 +86,7 @@ class Marks:
             }
             self._condemned = {d for d in self._condemned - useless if d not in self._counts}
             await asyncio.to_thread(self._remove, useless)
+            self._tenancy.gone(useless)
         return len(useless)
 
     async def sweep(self, grace: float = GRACE) -> int:
@@ -93,6 +98,7 @@ class Marks:
             self._promised = {d: until for d, until in self._promised.items() if until > now}
             keep = self._counts.keys() | self._promised.keys()
             gone = await asyncio.to_thread(self._sweep, keep, grace)
+            self._tenancy.gone(gone)
         return len(gone)
 
     def _remove(self, digests: set[str]) -> None:
