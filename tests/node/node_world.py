@@ -289,7 +289,9 @@ class Launcher:
 class Daemon:
     """A node beside a world. `do(offer, state, worker)` is what its workers do; it is called with None when one starts."""
 
-    def __init__(self, world: World, do: Callable[..., Any] | None = None, **settings: Any) -> None:
+    def __init__(
+        self, world: World, do: Callable[..., Any] | None = None, *, guard: Any = None, **settings: Any
+    ) -> None:
         self.world, self.warned, self.fatal = world, [], []  # type: ignore[var-annotated]
         known = {
             "coordinator": Address(url="http://there"),
@@ -301,7 +303,7 @@ class Daemon:
         self.home = Home(Path(self.settings.home))
         self.connection = Connection(world)
         self.launcher = Launcher(do or (lambda offer, state, worker: None), self.home.spool)
-        self.node = Node(self.settings, self.home, self.connection, self.launcher, self.warned.append)  # type: ignore[arg-type]
+        self.node = Node(self.settings, self.home, self.connection, self.launcher, self.warned.append, guard)  # type: ignore[arg-type]
         self.link = Link(
             self.connection, self.node, self.node.weather, resources={}, data=[],  # type: ignore[arg-type]
             welcome=lambda _: self.node.welcome(), warn=self.warned.append,
