@@ -38,13 +38,13 @@ class Protocol:
 
 
 class Desk:
-    """Knows every federation."""
+    """Lets everybody put objects into every federation."""
 
     def __init__(self) -> None:
         self.stalled: list[str] = []
 
-    async def federation(self, name: str) -> None:
-        """It is there."""
+    def admit(self, federation: str, permission: Any, *, who: Any) -> None:
+        """They may."""
 
     def stall(self, reason: str) -> None:
         self.stalled.append(reason)

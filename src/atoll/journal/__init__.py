@@ -30,7 +30,7 @@ from atoll.journal._history import History, failures_of, final_model
 from atoll.journal._journal import Batch, Entry, Hold, Journal, Ledger, Shelf, Source
 from atoll.journal._lock import FileLock, is_locked, one_at_a_time
 from atoll.journal._memory import MemoryJournal
-from atoll.journal._summary import FAILED, FINISHED, INTERRUPTED, RUNNING, STOPPED, Summary
+from atoll.journal._summary import FAILED, FINISHED, INTERRUPTED, RUNNING, STOPPED, Summary, pick
 from atoll.values import FAILPOINTS, failpoint, register
 
 if TYPE_CHECKING:
@@ -77,6 +77,7 @@ __all__ = [
     "final_model",
     "is_locked",
     "one_at_a_time",
+    "pick",
     "register",
 ]
 

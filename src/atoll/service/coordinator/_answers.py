@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from atoll.identity import IdentityError, Stale
 from atoll.service.coordinator._refusals import Refusal
 from atoll.values import AtollError, DiskFull, JournalError, NotFound, StoreError
 from atoll.wire import Problem
@@ -22,11 +23,23 @@ encode = msgspec.json.Encoder().encode
 JSON = [("content-type", "application/json")]
 PATIENCE = 120.0  # seconds for a message to come, or for the next megabyte of an object
 
+_STATUS = {
+    **dict.fromkeys(
+        ("request.no-signature", "request.bad-signature", "request.wrong-audience", "request.stale", "request.replayed",
+         "request.body-differs", "identity.unknown-key", "identity.revoked", "identity.expired-credential"), 401),
+    **dict.fromkeys(("identity.waiting", "identity.forbidden", "identity.not-authorised"), 403),
+    **dict.fromkeys(("identity.token-spent", "identity.name-taken", "identity.rotated"), 409),
+    "identity.unknown": 404,
+    "request.too-many": 429,
+}  # fmt: skip
+
 
 def refusal(error: Exception) -> Refusal:
     """What an error is for whoever asked."""
     if isinstance(error, Refusal):
         return error
+    if isinstance(error, IdentityError):
+        return Refusal(_STATUS.get(error.code, 400), error.code, error.message, error.mend)
     if isinstance(error, msgspec.MsgspecError | RecursionError | UnicodeError):
         return Refusal(400, "request.malformed", f"the request can't be read: {error}", "see /openapi.json")
     if isinstance(error, DiskFull | JournalError):
@@ -52,8 +65,9 @@ def refuse(protocol: Any, error: Exception, headers: Sequence[tuple[str, str]] =
     if found.retry:
         headers.append(("retry-after", str(math.ceil(found.retry))))
     if found.status == 401:
-        headers.append(("www-authenticate", "Bearer"))
-    problem = Problem(code=found.code, message=found.message[:20_000], mend=found.mend)
+        headers.append(("www-authenticate", "Bearer" if found.code == "request.no-token" else "Signature"))
+    at = error.time if isinstance(error, Stale) else 0.0
+    problem = Problem(code=found.code, message=found.message[:20_000], mend=found.mend, time=at)
     protocol.response_bytes(found.status, headers, encode(problem))
     return found.status
 

@@ -6,24 +6,25 @@ Doesn't know what any of it means; the desk does.
 from __future__ import annotations
 
 import asyncio
-import hmac
 import time
-from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from typing import Any, TypeAlias
+from urllib.parse import parse_qs
 
 import msgspec
 from granian._granian import RSGIProtocolClosed
 
 from atoll._version import __version__
+from atoll.identity import Permission as P
 from atoll.service.coordinator._answers import JSON, encode, read, refuse
 from atoll.service.coordinator._desk import Desk
+from atoll.service.coordinator._gate import Admitted, Gate
 from atoll.service.coordinator._metrics import Counts, prometheus
 from atoll.service.coordinator._objects import GONE, Objects
 from atoll.service.coordinator._openapi import document
-from atoll.service.coordinator._principals import LOCAL, NOBODY, Principal
+from atoll.service.coordinator._principals import NOBODY, Principal
 from atoll.service.coordinator._readiness import Readiness
 from atoll.service.coordinator._refusals import Refusal
-from atoll.service.coordinator._route import Asked, Route
+from atoll.service.coordinator._route import ANYONE, Anyone, Asked, Route
 from atoll.service.coordinator._routes import ROUTES
 from atoll.wire import About
 
@@ -31,22 +32,21 @@ OPEN = {"/healthz", "/readyz", "/openapi.json"}  # for whoever asks
 BARE = {*OPEN, "/v1/about", "/metrics"}
 CAPABILITIES = ["bundles", "bulk", "inline"]
 _TEXT = [("content-type", "text/plain; version=0.0.4; charset=utf-8")]
-_LOCAL = ("127.0.0.1", "localhost", "::1")
+_Decoder: TypeAlias = "msgspec.json.Decoder[Any] | None"
+_Found: TypeAlias = tuple[Route, _Decoder, dict[str, str]]
 
 
 class Door:
-    """An RSGI application. `local`: only names of this machine are answered to."""
+    """An RSGI application."""
 
-    def __init__(
-        self, desk: Desk, objects: Objects, readiness: Readiness, *, token: str, local: bool
-    ) -> None:
+    def __init__(self, desk: Desk, objects: Objects, readiness: Readiness, gate: Gate) -> None:
         self._desk, self._objects, self._readiness = desk, objects, readiness
-        self._token, self._local = f"Bearer {token}".encode(), local
+        self._gate = gate
         self._exact = {(r.method, r.path): (r, _decoder(r)) for r in ROUTES if "{" not in r.path}
         self._patterns = [(r, r.pattern, _decoder(r)) for r in ROUTES if "{" in r.path]
         self._counts = Counts()
         self._document = b""
-        self._hosts: set[str] = set()  # that were found to be names of this machine
+        self._open = OPEN | {"/v1/about"} if gate.audience else OPEN
 
     async def __rsgi__(self, scope: Any, protocol: Any) -> None:
         method, counts = scope.method, self._counts
@@ -68,35 +68,59 @@ class Door:
     async def _answer(self, scope: Any, protocol: Any, route: list[str]) -> int:
         """Answer a request; returns the status. `route` is told which it was."""
         method, path = scope.method, scope.path
-        who = NOBODY if path in OPEN else self._admit(scope)
-        if found := self._exact.get((method, path)):
-            route.append(path)
-            return await self._do(scope, protocol, *found, {}, who)
+        if found := self._find(method, path):
+            one, _, _ = found
+            came = self._come(scope, one.permission, one.also)
+            route.append(one.path)
+            return await self._do(scope, protocol, *found, came)
         if method in self._objects.methods(path):
+            came = self._come(scope, P.OBJECT_PUT if method == "PUT" else P.OBJECT_GET)
             route.append(path if "sha256" not in path else path[: path.index("sha256")] + "{digest}")
-            return await self._objects.answer(scope, protocol, who)
+            return await self._objects.answer(scope, protocol, came)
+        if path not in self._open:
+            self._come(scope, P.METRICS_SEE if path == "/metrics" else ANYONE)
         if method == "GET" and path in BARE:
             route.append(path)
             return await self._tell(path, protocol)
+        raise self._nowhere(method, path)
+
+    def _find(self, method: str, path: str) -> _Found | None:
+        if found := self._exact.get((method, path)):
+            return *found, {}
         for one, pattern, decoder in self._patterns:
             if one.method == method and (match := pattern.fullmatch(path)):
-                route.append(one.path)
-                return await self._do(scope, protocol, one, decoder, match.groupdict(), who)
-        raise self._nowhere(method, path)
+                return one, decoder, match.groupdict()
+        return None
+
+    def _come(self, scope: Any, permission: P | Anyone, also: tuple[P, ...] = ()) -> Admitted:
+        """Who makes a request, once it is known that they may ask such a thing somewhere. Raises `Refusal`, `IdentityError`."""
+        gate = self._gate
+        came = Admitted(NOBODY) if permission is ANYONE and gate.audience else gate.admit(scope)
+        if self._readiness.ending:
+            raise Refusal(503, "coordinator.draining", "the coordinator is ending", "ask again", retry=1)
+        if permission is P.METRICS_SEE:
+            self._desk.access.whole(came.who, permission)
+        elif permission is not ANYONE:
+            self._desk.access.anywhere(came.who, (permission, *also))
+        return came
 
     async def _do(
         self,
         scope: Any,
         protocol: Any,
         route: Route,
-        decoder: msgspec.json.Decoder[Any] | None,
+        decoder: _Decoder,
         names: dict[str, str],
-        who: Principal,
+        came: Admitted,
     ) -> int:
-        body = decoder.decode(await read(scope, protocol, route.limit)) if decoder else None
+        body = None
+        if decoder is not None:
+            content = await read(scope, protocol, route.limit)
+            came.check(content)
+            body = decoder.decode(content)
         query = _query(scope.query_string) if scope.query_string else {}
-        work = route.done(self._desk, Asked(body, names, query, who))
-        answer = await (self._waiting(protocol, work, route, body, who) if route.waits else work)
+        work = route.done(self._desk, Asked(body, names, query, came.who))
+        answer = await (self._waiting(protocol, work, route, body, came.who) if route.waits else work)
         protocol.response_bytes(200, JSON, encode(answer))
         return 200
 
@@ -115,34 +139,11 @@ class Door:
         leaving = asyncio.ensure_future(protocol.client_disconnect())
         leaving.add_done_callback(left)
         try:
-            return await work
+            with self._gate.staying(who):
+                return await work
         finally:
             leaving.remove_done_callback(left)
             leaving.cancel()
-
-    def _admit(self, scope: Any) -> Principal:
-        headers = scope.headers
-        if self._local:
-            self._admit_here(scope.authority or headers.get("host") or "", headers.get("origin"))
-        given = (headers.get("authorization") or "").encode("utf-8", "surrogateescape")
-        if not hmac.compare_digest(given, self._token):
-            mend = "its token lies in the coordinator's home: atoll context add NAME URL --token-file FILE"
-            raise Refusal(401, "request.no-token", "the request has no token, or a wrong one", mend)
-        if self._readiness.ending:
-            raise Refusal(503, "coordinator.draining", "the coordinator is ending", "ask again", retry=1)
-        return LOCAL
-
-    def _admit_here(self, host: str, origin: str | None) -> None:
-        """No page of another site talks to this machine through its user's browser."""
-        if host not in self._hosts:
-            if _named(host) not in _LOCAL:
-                message = f"this coordinator is not {host!r:.80}"
-                raise Refusal(403, "request.bad-host", message, "use 127.0.0.1")
-            if len(self._hosts) < 100:
-                self._hosts.add(host)
-        if origin and _netloc(origin) != host:
-            message = f"a page of {origin!r:.80} may not ask here"
-            raise Refusal(403, "request.bad-origin", message, "ask from outside a browser")
 
     async def _tell(self, path: str, protocol: Any) -> int:
         status, body, kind = 200, b'{"status":"alive"}', JSON
@@ -151,7 +152,14 @@ class Door:
         elif path == "/openapi.json":
             self._document = body = self._document or encode(document(ROUTES, __version__))
         elif path == "/v1/about":
-            body = encode(About(version=__version__, time=time.time(), capabilities=CAPABILITIES))
+            body = encode(
+                About(
+                    version=__version__,
+                    time=time.time(),
+                    capabilities=CAPABILITIES,
+                    audience=self._gate.audience,
+                )
+            )
         elif path == "/readyz":
             why = await self._readiness.why_not()
             status, body = 503 if why else 200, encode({"status": why or "ready"})
@@ -197,17 +205,3 @@ def _query(text: str) -> dict[str, list[str]]:
         raise Refusal(
             400, "request.malformed", f"the query can't be read: {error}", "ask for less"
         ) from error
-
-
-def _named(authority: str) -> str:
-    try:
-        return urlsplit(f"//{authority}").hostname or ""
-    except ValueError:
-        return ""
-
-
-def _netloc(origin: str) -> str:
-    try:
-        return urlsplit(origin).netloc
-    except ValueError:
-        return ""

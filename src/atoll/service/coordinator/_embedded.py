@@ -22,7 +22,7 @@ STEADY = 60.0  # seconds after which a death is not one in a row
 async def keep_host(address: Address, home: Path) -> None:
     """Keep a host running until cancelled; then end it."""
     settings = {
-        "coordinator": {"url": address.url, "token": address.token, "ca": address.ca},
+        "coordinator": {k: getattr(address, k) for k in ("url", "token", "ca", "key", "audience")},
         "name": "embedded", "home": str(home / "host"), "objects": str(home / "objects"),
     }  # fmt: skip
     backoff = Backoff()

@@ -11,10 +11,12 @@ import os
 import secrets
 from pathlib import Path
 
+from atoll.identity import Key
 from atoll.journal import FileLock
 from atoll.values import AtollError, ConfigError, JournalError, sync_folder
 from atoll.wire import Address
 
+KEY = "key.pem"
 _ADDRESS, _TOKEN, _LOCK = "address", "token", "lock"
 _SHORTEST = 32  # characters of a token
 
@@ -45,11 +47,19 @@ def token(home: Path) -> str:
     return made
 
 
+def own_key(home: Path) -> Key:
+    """The key of whoever lives in a home, made once. Raises `IdentityError`."""
+    path = home / KEY
+    if not path.exists():
+        Key.make().save(path)
+    return Key.load(path)
+
+
 def announce(home: Path, address: Address) -> None:
     """Tell those who can read the home where the coordinator listens."""
     told = {
         "url": address.url,
-        "token_file": str(home / _TOKEN),
+        "token_file": str(home / _TOKEN) if address.token else "",
         "ca": address.ca,
         "pid": os.getpid(),
     }

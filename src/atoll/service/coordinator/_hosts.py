@@ -10,6 +10,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 
+from atoll.service.coordinator._access import Access
 from atoll.service.coordinator._books import Books, log
 from atoll.service.coordinator._presence import BEAT, BEATS, Daemon, Presence
 from atoll.service.coordinator._registry import DaemonRecord
@@ -34,8 +35,8 @@ class Host(Daemon):
 class Hosts:
     """All hosts, and handing runs out to them."""
 
-    def __init__(self, books: Books) -> None:
-        self._books, self._clock = books, books.clock
+    def __init__(self, books: Books, access: Access | None = None) -> None:
+        self._books, self._clock, self._access = books, books.clock, access or Access()
         self.presence: Presence[Host] = Presence(books, "host", Host)
         self._writing: asyncio.Future[None] | None = None
         self.started = books.clock.monotonic()
@@ -56,7 +57,12 @@ class Hosts:
                 run.ordered = False  # the order did not reach it, or its process is gone
         for id in poll.running:
             adopted = self._books.runs.get(id)
-            if adopted is not None and adopted.live and not self._assigned(adopted):
+            if (
+                adopted is not None
+                and adopted.live
+                and not self._assigned(adopted)
+                and self._may(host, adopted)
+            ):
                 self._assign(adopted, host)
         orders = await self.presence.wait(host, poll.wait, lambda: self._orders(host))
         return orders or HostOrders()
@@ -138,6 +144,8 @@ class Hosts:
         for run in self._unassigned() if room > 0 else []:
             if len(start) - len(mine) >= room:
                 break
+            if not self._may(host, run):
+                continue
             self._assign(run, host)
             start.append(run)
         for run in start:
@@ -151,8 +159,11 @@ class Hosts:
         return [
             r
             for r in self._books.runs.values()
-            if r.live and r.where == "host" and r.record.host == host.name
+            if r.live and r.where == "host" and r.record.host == host.name and self._may(host, r)
         ]
+
+    def _may(self, host: Host, run: Run) -> bool:
+        return self._access.drives(host.name, run.federation)
 
     def _wants(self, run: Run) -> bool:
         return not run.ordered and not run.record.stopping and self._clock.monotonic() >= run.not_before
@@ -175,7 +186,7 @@ class Hosts:
     def _assigned(self, run: Run) -> bool:
         """Whether a host has it; one that is away for three times as long as it takes to notice has it no more."""
         host = self.presence.by_name.get(run.record.host)
-        if host is None:
+        if host is None or not self._may(host, run):
             return False
         if host.seen is None:  # not since the coordinator's start: it may come yet
             return self._clock.monotonic() < self.started + 3 * BEATS * BEAT
@@ -192,7 +203,7 @@ class Hosts:
         if run is None:
             return True
         if run.live:
-            return run.record.stopping or (run.record.host != host.name)
+            return run.record.stopping or run.record.host != host.name or not self._may(host, run)
         return self._clock.monotonic() > run.ended_at + ENDING
 
 

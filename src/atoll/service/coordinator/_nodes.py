@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from atoll.service.coordinator._access import Access
 from atoll.service.coordinator._books import Books, log
 from atoll.service.coordinator._calls import CANCELLED, OPEN, Call
 from atoll.service.coordinator._presence import BEAT, Daemon, Presence
 from atoll.service.coordinator._queue import Queue
-from atoll.service.coordinator._refusals import Refusal
 from atoll.service.coordinator._registry import DaemonRecord
 from atoll.service.coordinator._run import Run
 from atoll.values import AtollError
@@ -36,33 +36,45 @@ class Node(Daemon):
 
 
 class Nodes:
-    """All nodes, and handing calls out to them."""
+    """All nodes, and handing calls out to them.
 
-    def __init__(self, books: Books) -> None:
-        self._books, self._clock = books, books.clock
+    Runs know nodes by their names in the run's federation; daemons have names of their own, the ids of their keys where
+    there are keys. Only `find` and `name_in` lead from the one to the other.
+    """
+
+    def __init__(self, books: Books, access: Access | None = None) -> None:
+        self._books, self._clock, self._access = books, books.clock, access or Access()
         self.presence: Presence[Node] = Presence(books, "node", Node)
         self.presence.went, self.presence.came = self._went, self._came
-        self._early: dict[str, list[tuple[Run, Call]]] = {}  # for nodes that nobody knows yet
         self.offers = 0
 
     @property
     def by_name(self) -> dict[str, Node]:
         return self.presence.by_name
 
-    def here(self, name: str) -> bool:
-        """Whether a node was heard of lately."""
-        node = self.by_name.get(name)
+    def find(self, federation: str, name: str) -> Node | None:
+        """The daemon that is a federation's node of that name, if it ever came."""
+        return self.by_name.get(self._access.node(federation, name))
+
+    def name_in(self, federation: str, node: Node) -> str:
+        """What a daemon is called in a federation; "" when it is no node of it."""
+        return self._access.name(federation, node.name)
+
+    def here(self, federation: str, name: str) -> bool:
+        """Whether a federation's node was heard of lately."""
+        node = self.find(federation, name)
         return node is not None and self.presence.here(node)
 
     # -- what nodes ask ----------------------------------------------------------------------------------------
 
     async def hello(self, hello: Hello) -> Welcome:
         """A node begins a session. What it has in hand it tells with its first poll."""
+        new = hello.name not in self.by_name
         welcome = await self.presence.hello(hello)
         node = self.by_name[hello.name]
         node.removing.clear()
-        for run, call in self._early.pop(hello.name, ()):
-            node.queue.put(run, call)
+        if new or self._access.identified:
+            self._hand_over(node)
         return welcome
 
     async def poll(self, poll: Poll) -> Orders:
@@ -82,10 +94,9 @@ class Nodes:
         for call in calls:
             if call.state != OPEN:
                 continue
-            node = self.by_name.get(call.node)
+            node = self.find(run.federation, call.node)
             call.handed = False
-            if node is None:
-                self._early.setdefault(call.node, []).append((run, call))
+            if node is None:  # it gets them when it comes
                 continue
             node.queue.put(run, call)
             if node.free > 0:
@@ -94,7 +105,7 @@ class Nodes:
     def withdraw(self, run: Run, calls: Iterable[Call]) -> None:
         """These are not wanted any more."""
         for call in calls:
-            node = self.by_name.get(call.node)
+            node = self.find(run.federation, call.node)
             full = f"{run.id}/{call.key}"
             if node is not None and node.mine.pop(full, None) is not None:
                 node.cancel[full] = None
@@ -102,7 +113,7 @@ class Nodes:
 
     def settled(self, run: Run, call: Call) -> None:
         """A node answered: it has room for another call."""
-        node = self.by_name.get(call.node)
+        node = self.find(run.federation, call.node)
         if node is not None and node.mine.pop(f"{run.id}/{call.key}", None) is not None:
             node.free = max(0, min(node.free + 1, node.record.slots - len(node.mine)))
             if node.waiting is not None and len(node.queue):
@@ -111,16 +122,16 @@ class Nodes:
     def ended(self, run: Run) -> None:
         """A run is over: its workers may go."""
         for name in run.spec.nodes:
-            node = self.by_name.get(name)
+            node = self.find(run.federation, name)
             if node is not None:
                 node.queue.leave(run)
                 node.drop[run.id] = None
                 node.wake()
 
-    def removed(self, run: str, nodes: Iterable[str]) -> None:
+    def removed(self, run: str, federation: str, nodes: Iterable[str]) -> None:
         """A run was removed: nodes forget what they remember of it."""
         for name in nodes:
-            node = self.by_name.get(name)
+            node = self.find(federation, name)
             if node is not None:
                 self.presence.change(node, remove=[*node.record.remove, run])
                 node.wake()
@@ -138,7 +149,7 @@ class Nodes:
             node.mine = {full: pair for full, pair in node.mine.items() if pair[0] is not before}
         for call in after.calls.open():
             old = before.calls.by_key.get(call.key)
-            node_of = self.by_name.get(call.node)
+            node_of = self.find(after.federation, call.node)
             if old is not None and old.handed and node_of is not None and old.digest == call.digest:
                 node_of.mine[f"{after.id}/{call.key}"] = (after, call)
             else:
@@ -166,7 +177,7 @@ class Nodes:
             name, _, key = full.partition("/")
             run_of = self._books.runs.get(name)
             held = run_of.calls.by_key.get(key) if run_of is not None else None
-            if run_of is None or held is None or held.digest != digest or held.node != node.name:
+            if run_of is None or held is None or held.digest != digest or not self._is_of(run_of, held, node):
                 if not self._is_late(run_of, key, digest):
                     node.cancel[full] = None
             elif held.state == OPEN:
@@ -188,7 +199,7 @@ class Nodes:
         size = 0
         while node.free > 0 and size < OFFERED and (found := node.queue.next()) is not None:
             run, call = found
-            offer = self._offer(run, call)
+            offer = self._offer(run, call) if self._is_of(run, call, node) else None
             if offer is None:
                 continue
             call.handed = True
@@ -231,21 +242,28 @@ class Nodes:
     def _runs_of(self, node: Node) -> set[Run]:
         found = {run for run, _ in node.mine.values()}
         return found | {
-            r for r in self._books.runs.values() if any(c.node == node.name for c in r.calls.open())
+            r for r in self._books.runs.values() if any(self._is_of(r, c, node) for c in r.calls.open())
         }
+
+    def _is_of(self, run: Run, call: Call, node: Node) -> bool:
+        """Whether a call is for a node, and still is: it may have left the federation."""
+        return call.node == self.name_in(run.federation, node)
+
+    def _hand_over(self, node: Node) -> None:
+        """What waits for a daemon that comes for the first time, or had another key, or was no node for a while."""
+        for run in self._books.runs.values():
+            name = self.name_in(run.federation, node) if run.live else ""
+            for call in run.calls.open() if name else ():
+                if call.node == name and f"{run.id}/{call.key}" not in node.mine:
+                    call.handed = False
+                    node.queue.put(run, call)
 
     def _went(self, node: Node) -> None:
         log.info("node %s is away", node.name)
         for run in self._runs_of(node):
-            self._books.say(run, "warning", "away; its calls wait for it", node=node.name)
+            self._books.say(
+                run, "warning", "away; its calls wait for it", node=self.name_in(run.federation, node)
+            )
 
     def _came(self, node: Node) -> None:
         log.info("node %s is here", node.name)
-
-
-def known(nodes: Nodes, name: str) -> Node:
-    """A node by its name. Raises `Refusal`."""
-    node = nodes.by_name.get(name)
-    if node is None:
-        raise Refusal(404, "node.unknown", f"there is no node `{name}`", "see `atoll node ls`")
-    return node

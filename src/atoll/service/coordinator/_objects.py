@@ -17,11 +17,12 @@ from urllib.parse import parse_qs
 import msgspec
 from granian._granian import RSGIProtocolClosed
 
+from atoll.identity import Permission
 from atoll.service.coordinator._answers import JSON, PATIENCE, encode, log, read
 from atoll.service.coordinator._desk import Desk
 from atoll.service.coordinator._download import PIECE, Download, Piece
+from atoll.service.coordinator._gate import OWNER, Admitted
 from atoll.service.coordinator._pipe import WORKS, Pipe
-from atoll.service.coordinator._principals import LOCAL, Principal
 from atoll.service.coordinator._refusals import Refusal
 from atoll.service.coordinator._upload import Upload
 from atoll.store import Store
@@ -59,17 +60,17 @@ class Objects:
             return {"POST"}
         return {"GET"} if _ONE.fullmatch(path) else set()
 
-    async def answer(self, scope: Any, protocol: Any, who: Principal = LOCAL) -> int:
+    async def answer(self, scope: Any, protocol: Any, came: Admitted = OWNER) -> int:
         """Serve a request; returns its status."""
         task = asyncio.current_task()
         assert task is not None
         self._transfers.add(task)
         try:
             if scope.path == "/v1/objects":
-                return await self._put(scope, protocol, who)
+                return await self._put(scope, protocol, came)
             if scope.path == "/v1/objects/fetch":
-                return await self._send(scope, protocol, who)
-            return await self._get(scope, protocol, who)
+                return await self._send(scope, protocol, came)
+            return await self._get(scope, protocol, came)
         finally:
             self._transfers.discard(task)
 
@@ -83,9 +84,10 @@ class Objects:
 
     # -- in --------------------------------------------------------------------------------------------------------
 
-    async def _put(self, scope: Any, protocol: Any, who: Principal) -> int:
+    async def _put(self, scope: Any, protocol: Any, came: Admitted) -> int:
         query = parse_qs(scope.query_string)
-        await self._desk.federation(query.get("federation", ["default"])[-1])  # it is there
+        self._desk.admit(query.get("federation", ["default"])[-1], Permission.OBJECT_PUT, who=came.who)
+        came.check_length(scope)
         upload, coming, writing = Upload(self._store), _Coming(protocol), False
         try:
             while found := await coming.piece():
@@ -111,12 +113,14 @@ class Objects:
 
     # -- out -------------------------------------------------------------------------------------------------------
 
-    async def _send(self, scope: Any, protocol: Any, who: Principal) -> int:
-        fetch = self._fetch.decode(await read(scope, protocol, QUESTION))
-        await self._desk.federation(fetch.federation)
+    async def _send(self, scope: Any, protocol: Any, came: Admitted) -> int:
+        content = await read(scope, protocol, QUESTION)
+        came.check(content)
+        fetch = self._fetch.decode(content)
+        self._desk.admit(fetch.federation, Permission.OBJECT_GET, who=came.who)
         return await self._out(protocol, fetch.pieces, 200, [BYTES])
 
-    async def _get(self, scope: Any, protocol: Any, who: Principal) -> int:
+    async def _get(self, scope: Any, protocol: Any, came: Admitted) -> int:
         found = _ONE.fullmatch(scope.path)
         assert found
         digest = found[1]

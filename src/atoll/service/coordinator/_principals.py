@@ -18,13 +18,14 @@ Kind: TypeAlias = Literal["user", "node", "host", "program", "local", "nobody"]
 class Principal:
     """Who made a request. `id` is of the key that signed it; `name` is for people to read, and decides nothing.
 
-    A program has the `run` that it may drive.
+    A program has the `run` that it may drive, and that run's federation.
     """
 
     id: str
     kind: Kind
     name: str = ""
     run: str = ""
+    federation: str = ""
 
 
 LOCAL = Principal("local", "local", "local")  # whoever has the token of a coordinator that only this machine reaches

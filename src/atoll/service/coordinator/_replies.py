@@ -40,7 +40,11 @@ class Replies:
         call = run.calls.by_key.get(answer.key) or run.calls.late.get(answer.key)
         if call is None:
             return Verdict(status="late", message="nobody waits for it any more")
-        if call.digest != answer.call or call.node != node.name or call.state == VOID:
+        if (
+            call.digest != answer.call
+            or call.node != self._nodes.name_in(run.federation, node)
+            or call.state == VOID
+        ):
             return Verdict(status="void", message="the program asks something else now")
         if call.answer:
             return await self._again(run, call, answer)
@@ -48,7 +52,7 @@ class Replies:
             return Verdict(status="late", message="it came after its deadline")
         if call.state in (CANCELLED, LATE):
             return await self._late(run, call, answer)
-        lack = sorted(objects.keys() - self._books.store.has(objects)) if objects else []
+        lack = sorted(objects.keys() - self._books.tenancy.has(run.federation, objects)) if objects else []
         if lack:
             return Verdict(status="refused", lack=lack, message="upload these, then answer again")
         await self._take(run, call, answer)
@@ -61,9 +65,10 @@ class Replies:
         found: dict[str, list[Logged]] = {}
         for line in lines.lines:
             run = self._books.runs.get(line.run)
-            if run is not None and node.name in run.created.nodes:
+            name = self._nodes.name_in(run.federation, node) if run is not None else ""
+            if run is not None and name in run.created.nodes:
                 event = Logged(time=self._books.clock.time(), message=line.message, level=line.level,
-                               round=line.round, node=node.name)  # fmt: skip
+                               round=line.round, node=name)  # fmt: skip
                 found.setdefault(run.id, []).append(event)
         for name, events in found.items():
             run = self._books.runs[name]
@@ -92,10 +97,16 @@ class Replies:
         if good is not None and call.wanted and _size(good.payload) <= AT_HAND:
             call.good = good
 
+        number = run.number
+
         def then() -> None:
             call.durable = True
+            self._books.usage.took(run.id, run.federation, run.user, number, event)
             if good is not None:
                 self.accepted += 1
+                self._books.audit.accepted(run.id, run.federation, call.node, call.key, answer.digest)
+                came = len(good.payload.inline) + len(good.payload.plain)
+                self._books.usage.moved(run.federation, run.user, came=came)
                 self._books.marks.hold(
                     run.id, event.payload if isinstance(event, Accepted) else "", good.payload.objects
                 )

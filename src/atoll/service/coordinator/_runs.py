@@ -6,6 +6,7 @@ Doesn't know what they compute.
 from __future__ import annotations
 
 import platform
+from collections.abc import Callable
 
 import msgspec
 
@@ -16,6 +17,7 @@ from atoll.service.coordinator._federations import Federations
 from atoll.service.coordinator._hosts import Hosts
 from atoll.service.coordinator._nodes import Nodes
 from atoll.service.coordinator._presence import SKEW, skewed
+from atoll.service.coordinator._principals import LOCAL, Principal
 from atoll.service.coordinator._refusals import Refusal
 from atoll.service.coordinator._registry import RunRecord
 from atoll.service.coordinator._replies import Replies
@@ -43,6 +45,7 @@ class Runs:
         self._books, self._nodes, self._hosts, self._federations = books, nodes, hosts, federations
         self._replies, self._showing = replies, showing
         self._ended: list[str] = []
+        self.over: Callable[[Run], None] = lambda run: None
 
     # -- begin -------------------------------------------------------------------------------------------------
 
@@ -65,20 +68,23 @@ class Runs:
                 continue
             self._go_on(run)
 
-    async def new(self, new: NewRun, user: str) -> RunInfo:
+    async def new(self, new: NewRun, user: str, who: Principal = LOCAL) -> RunInfo:
         """Begin a run. The same id again is the same run."""
         if new.id and new.id in self._books.records:
             return self._showing.info(self._showing.summary(new.id))
         self._books.ready()
-        federation = self._federations.known(new.federation)
+        federation = self._federations.known(new.federation, who)
         await self._books.marks.gate()
-        if not self._books.store.has((new.bundle,)):
+        self._books.quotas.check_run(new.federation, user)
+        if not self._books.tenancy.has(new.federation, (new.bundle,)):
             raise Refusal(
                 409, "object.missing", f"bundle {new.bundle} is not here", "upload it, then ask again"
             )
         nodes = self._chosen(new, self._federations.nodes(federation))
         settings = {"federation": new.federation, "where": new.where, "user": user, "bundle": new.bundle,
                     "threads": new.threads, "save": new.save, "needs": msgspec.to_builtins(new.needs)}  # fmt: skip
+        if new.order is not None:
+            settings["order"] = msgspec.to_builtins(new.order)  # carried for the nodes, which check it
         versions = {"atoll": __version__, "python": platform.python_version()}
         id = new.id or new_run_id()
         self._books.records[id] = RunRecord(
@@ -96,6 +102,9 @@ class Runs:
             self._books.registry.put("run", id, None)
             raise _translated(error) from error
         run = self._books.load(id)
+        self._books.audit.add("run-begun", who.id, {
+            "run": id, "federation": new.federation, "user": user, "bundle": new.bundle, "nodes": nodes,
+        })  # fmt: skip
         self._go_on(run)
         self._tell_skews(run)
         return self._showing.info(self._showing.summary(id))
@@ -106,7 +115,7 @@ class Runs:
                 message = f"federation {new.federation} has no node `{unknown[0]}`"
                 raise Refusal(409, "node.unknown", message, f"it has: {', '.join(nodes[:10]) or 'none'}")
             return list(dict.fromkeys(new.nodes))
-        here = [n for n in nodes if self._nodes.here(n)]
+        here = [n for n in nodes if self._nodes.here(new.federation, n)]
         if not here:
             message = f"no node of federation {new.federation} is here"
             raise Refusal(
@@ -132,9 +141,10 @@ class Runs:
 
     def _tell_skews(self, run: Run) -> None:
         for name in run.spec.nodes:
-            node = self._nodes.by_name.get(name)
+            node = self._nodes.find(run.federation, name)
             if node is not None and abs(node.record.skew) > SKEW:
-                self._books.say(run, "warning", skewed("node", node.record), node=name)
+                record = msgspec.structs.replace(node.record, name=name)
+                self._books.say(run, "warning", skewed("node", record), node=name)
 
     # -- end ---------------------------------------------------------------------------------------------------
 
@@ -185,7 +195,7 @@ class Runs:
         run = self._books.runs.get(summary.id)
         if run is not None and run.live:
             raise Refusal(409, "run.busy", f"run {summary.name} is running", f"atoll stop {summary.name}")
-        nodes = run.spec.nodes if run is not None else self._nodes_of(summary.id)
+        federation, nodes = self._nodes_of(summary.id)
         if run is not None:
             self._let_go(run)
         try:
@@ -195,16 +205,20 @@ class Runs:
         self._books.runs.pop(summary.id, None)
         self._books.records.pop(summary.id, None)
         self._books.registry.put("run", summary.id, None)
-        self._nodes.removed(summary.id, nodes)
+        self._nodes.removed(summary.id, federation, nodes)
         self._books.marks.forget(summary.id)
+        self._books.usage.forget(summary.id)
         self._books.collect()
         await self._books.registry.durable()
         return Ok()
 
-    def _nodes_of(self, id: str) -> list[str]:
+    def _nodes_of(self, id: str) -> tuple[str, list[str]]:
+        """A run's federation and its nodes."""
         for _, event in self._books.journal.events(id):
-            return event.nodes if isinstance(event, Created) else []
-        return []
+            if isinstance(event, Created):
+                return str(event.settings.get("federation", "")), event.nodes
+            break
+        return "", []
 
     def end(self, run: Run, status: str, reason: dict[str, str]) -> None:
         """End a run from here: nobody may write it any more."""
@@ -240,7 +254,12 @@ class Runs:
 
     def finished(self, run: Run) -> None:
         """A run has ended, durably."""
+        self._books.audit.add(
+            "run-ended", self._books.audit.of, {"run": run.id, "federation": run.federation, "status": run.status}
+        )
+        self._books.usage.flush()
         run.ended_at = self._books.clock.monotonic()
+        self.over(run)
         self._let_go(run)
         self._nodes.ended(run)
         self._hosts.stop(run)

@@ -12,19 +12,24 @@ import importlib
 import os
 import signal
 import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from atoll.journal import SqliteJournal
 from atoll.service.coordinator._answers import log
 from atoll.service.coordinator._desk import Desk
 from atoll.service.coordinator._door import Door
 from atoll.service.coordinator._embedded import keep_host
-from atoll.service.coordinator._home import alone, announce, token, withdraw
+from atoll.service.coordinator._gate import Gate, SignatureGate, TokenGate
+from atoll.service.coordinator._home import KEY, alone, announce, own_key, token, withdraw
 from atoll.service.coordinator._listen import Server, listen
 from atoll.service.coordinator._logging import begin_logging
 from atoll.service.coordinator._objects import Objects
 from atoll.service.coordinator._readiness import Readiness
+from atoll.service.coordinator._rosters import Rosters
 from atoll.service.coordinator._settings import Settings
 from atoll.store import DirectoryStore
 from atoll.values import ConfigError
@@ -86,13 +91,16 @@ async def _serve(
         stack.callback(log.info, "the coordinator has ended")
         journal, store = SqliteJournal(home), DirectoryStore(home / "objects")
         stack.callback(journal.close)
-        desk = Desk(home, journal, store)
+        desk = Desk(home, journal, store, rosters=Rosters if settings.identified else None)
         stack.push_async_callback(desk.close)
         await desk.start()
+        gate = _gate(settings, home, desk, address)
         objects, readiness = Objects(desk, store), Readiness(desk, home)
         stack.push_async_callback(objects.close)
-        door = Door(desk, objects, readiness, token=address.token, local=settings.loopback)
+        door = Door(desk, objects, readiness, gate)
         server = Server(door, listening, certificate=certificate, key=key)
+        if settings.identified:
+            address = replace(address, key=str(home / "host" / KEY), audience=gate.audience)
         await _until_told(server, address, home, settings.embedded_host, desk, readiness, ready)
 
 
@@ -129,16 +137,26 @@ async def _until_told(
             serving.result()
 
 
+def _gate(settings: Settings, home: Path, desk: Desk, address: Address) -> Gate:
+    """How those are known who come. The host beside this coordinator has a key of its own, which is on no roster."""
+    if not settings.identified:
+        return TokenGate(address.token, local=settings.loopback)
+    (home / "host").mkdir(exist_ok=True, mode=0o700)
+    desk.access.trust(own_key(home / "host").public, "embedded")
+    return SignatureGate(own_key(home).id, desk.access, desk.run_keys, now=time.time)
+
+
 def _secured(settings: Settings, home: Path, port: int) -> tuple[Address, Path | None, Path | None]:
     """The address to tell others, and the files that TLS needs."""
+    given = "" if settings.identified else token(home)
     if not settings.secure:
-        return Address(_url("http", _dialled(settings.host), port), token=token(home)), None, None
+        return Address(_url("http", _dialled(settings.host), port), token=given), None, None
     from atoll.service.coordinator import _tls  # slow to import
 
     if not (settings.tls_cert and settings.tls_key):
         authority, certificate, key = _tls.self_made(home / "tls", settings.host)
         url = _url("https", _dialled(settings.host), port)
-        return Address(url, token=token(home), ca=str(authority)), certificate, key
+        return Address(url, token=given, ca=str(authority)), certificate, key
     certificate, key = Path(settings.tls_cert).expanduser(), Path(settings.tls_key).expanduser()
     for path in (certificate, key):
         if not os.access(path, os.R_OK):
@@ -146,7 +164,7 @@ def _secured(settings: Settings, home: Path, port: int) -> tuple[Address, Path |
             raise ConfigError("coordinator.bad-certificate", f"{path} can't be read", mend)
     name, own = _tls.named(certificate, _dialled(settings.host))
     ca = str(certificate.resolve()) if own else ""
-    return Address(_url("https", name, port), token=token(home), ca=ca), certificate, key
+    return Address(_url("https", name, port), token=given, ca=ca), certificate, key
 
 
 def _dialled(host: str) -> str:

@@ -12,7 +12,10 @@ import msgspec
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Everything a coordinator needs to begin. `tls` None: with a certificate, and wherever others can come from."""
+    """Everything a coordinator needs to begin. `tls` None: with a certificate, and wherever others can come from.
+
+    `public_url`: how others reach it; whoever comes is then known by a key, and nobody by a token.
+    """
 
     home: Path
     host: str = "127.0.0.1"
@@ -21,6 +24,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     tls_key: str | None = None
     tls: bool | None = None
     embedded_host: bool = True
+    public_url: str = ""
+
+    @property
+    def identified(self) -> bool:
+        """Whether it knows by a key who comes."""
+        return bool(self.public_url)
 
     @property
     def loopback(self) -> bool:

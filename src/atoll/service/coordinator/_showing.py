@@ -6,6 +6,7 @@ Doesn't change anything.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import msgspec
 
@@ -27,9 +28,9 @@ class Showing:
     def __init__(self, books: Books, nodes: Nodes, hosts: Hosts) -> None:
         self._books, self._nodes, self._hosts = books, nodes, hosts
 
-    def all(self, federation: str = "") -> RunList:
-        """Runs, newest first."""
-        infos = (self.info(s) for s in self._books.journal.runs())
+    def all(self, federation: str = "", sees: Callable[[str], bool] = lambda id: True) -> RunList:
+        """Runs, newest first; those that `sees` lets through, by their ids."""
+        infos = (self.info(s) for s in self._books.journal.runs() if sees(s.id))
         return RunList(runs=[i for i in infos if not federation or i.federation == federation])
 
     def show(self, reference: str) -> RunInfo:
@@ -62,7 +63,8 @@ class Showing:
         silent = run.said_at is None or self._books.clock.monotonic() > run.said_at + ATTENDED
         if run.where == "here" and silent and run.listener is None:
             return "its server app, on the user's machine, is not there"
-        away = sorted({c.node for c in run.calls.open() if not self._nodes.here(c.node)}, key=natural)
+        calls = run.calls.open()
+        away = sorted({c.node for c in calls if not self._nodes.here(run.federation, c.node)}, key=natural)
         if away:
             more = f" and {len(away) - 3} more" if len(away) > 3 else ""
             return f"nodes that are away: {', '.join(away[:3])}{more}"
