@@ -18,7 +18,7 @@ import msgspec
 
 from atoll.store import Part, Store
 from atoll.values import ObjectDamaged, StoreError
-from atoll.wire._client import Client, Refused
+from atoll.wire._client import STALE, Client, Refused
 from atoll.wire._connection import PIECE, Stretch
 from atoll.wire._messages import Fetch, Lack, Lacking, Stored
 
@@ -31,7 +31,11 @@ LETTING_GO = 4  # times that we ask again when a receiver may not have noticed y
 TRIES = 2  # of an object that comes damaged
 _SETTLING = 60.0  # seconds for a receiver to hash and to write what came ...
 _SLOWEST = 20 << 20  # ... and one more for each so many bytes
-_AGAIN = {"object.gap", "request.cut-off"}  # somebody else was at it, or the way broke: ask what is lacking
+_AGAIN = {
+    "object.gap",
+    "request.cut-off",
+    STALE,
+}  # somebody else was at it, the way broke, or our clock is off: ask what is lacking
 
 
 def push(client: Client, federation: str, blobs: Mapping[str, Blob]) -> None:

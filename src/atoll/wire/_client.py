@@ -13,7 +13,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -23,7 +23,11 @@ from atoll.wire._connection import Body, Connection, ProxyRefused
 from atoll.wire._messages import Problem
 from atoll.wire._route import Address, proxy_headers, route
 
+if TYPE_CHECKING:
+    from atoll.identity import Key, Signer
+
 T = TypeVar("T")
+STALE = "request.stale"  # signed by another clock than the coordinator's
 MARGIN = 15.0  # seconds that an answer may take beyond what was asked for
 LARGEST = 256 << 20  # bytes of an answer that is read at once
 _PROBLEM = 1 << 16  # bytes of a refusal
@@ -41,6 +45,7 @@ class Refused(AtollError):
         self.status = status
         self.exit_code = {400: 2, 404: 3}.get(status, 1)
         self.retry_after = 0.0  # seconds
+        self.time = 0.0  # the coordinator's, when ours was the reason
 
 
 class Unreachable(AtollError):
@@ -48,7 +53,7 @@ class Unreachable(AtollError):
 
 
 class Client:
-    """Requests to one coordinator, from any thread.
+    """Requests to one coordinator, from any thread. With a key (`key`, or the address's) each is signed anew as it leaves.
 
     `patience`: seconds for which a request that nobody answers, or that is put off, is tried again: None for ever,
     0 once. Raises `Refused`, and `Unreachable` (`wire.unreachable`, `wire.untrusted`; `wire.closed` after `close`).
@@ -59,12 +64,13 @@ class Client:
         address: Address,
         *,
         agent: str,
+        key: Key | None = None,
         patience: float | None = None,
         clock: Callable[[], float] = time.monotonic,
         chance: random.Random | None = None,
     ) -> None:
         self.address, self._patience, self._clock, self._chance = address, patience, clock, chance
-        self._route = route(address)
+        self._route, self._signer = route(address), _signer(address, key)
         self._headers = {"User-Agent": agent, "Accept": "application/json"}
         if address.token:
             self._headers["Authorization"] = f"Bearer {address.token}"
@@ -110,14 +116,14 @@ class Client:
     ) -> Iterator[http.client.HTTPResponse]:
         """One try: the response to a request, to be read inside. What goes wrong on the way is an `OSError`, or one of
         `http.client`'s."""
+        try:
+            response = self._granted(method, path, body, length, wait + MARGIN)
+        except Refused as error:
+            if not (body is None or isinstance(body, bytes)) or not self._learnt(error):
+                raise
+            response = self._granted(method, path, body, length, wait + MARGIN)
         whole = False
         try:
-            response = self._ask(method, path, body, self._headers_of(method, body, length), wait + MARGIN)
-            if response.status >= 300:
-                told = _read(response, _PROBLEM)
-                error = _refusal(response.status, told, response.headers.get("Retry-After"))
-                whole = response.isclosed() and not response.will_close
-                raise error
             yield response
             whole = response.isclosed()  # read to its end: the connection serves again
         finally:
@@ -155,6 +161,31 @@ class Client:
 
     # -- inside --------------------------------------------------------------------------------------------
 
+    def _granted(
+        self, method: str, path: str, body: Body, length: int | None, wait: float
+    ) -> http.client.HTTPResponse:
+        """The response to a request that isn't refused."""
+        whole = False
+        try:
+            response = self._ask(method, path, body, length, wait)
+            if response.status < 300:
+                whole = True
+                return response
+            told = _read(response, _PROBLEM)
+            error = _refusal(response.status, told, response.headers.get("Retry-After"))
+            whole = response.isclosed() and not response.will_close
+            raise error
+        finally:
+            if not whole:
+                self._drop()
+
+    def _learnt(self, error: Refused) -> bool:
+        """Whether only our clock was in the way: from now on requests are signed in the coordinator's time."""
+        if self._signer is None or error.code != STALE or not error.time:
+            return False
+        self._signer.learn(error.time)
+        return True
+
     def _put_off(self, error: Exception, began: float) -> float:
         """Seconds to wait at least after such an error; raises it when it won't pass, or has lasted too long."""
         over = self._patience is not None and self._clock() - began >= self._patience
@@ -176,7 +207,15 @@ class Client:
             raise Unreachable("wire.unreachable", message, mend) from error
         return 0.0
 
-    def _headers_of(self, method: str, body: Body, length: int | None) -> dict[str, str]:
+    def _headers_of(self, method: str, path: str, body: Body, length: int | None) -> dict[str, str]:
+        headers = self._plain_headers(method, body, length)
+        if self._signer is None:
+            return headers
+        content = body if isinstance(body, bytes) else b""
+        streamed = None if body is None or content else length
+        return {**headers, **self._signer.headers(method, path, body=content, length=streamed)}
+
+    def _plain_headers(self, method: str, body: Body, length: int | None) -> dict[str, str]:
         if body is None:
             return self._headers if method == "GET" else {**self._headers, "Content-Length": "0"}
         if isinstance(body, bytes):
@@ -184,18 +223,19 @@ class Client:
         return {**self._headers, "Content-Type": "application/octet-stream", "Content-Length": str(length)}
 
     def _ask(
-        self, method: str, path: str, body: Body, headers: dict[str, str], wait: float
+        self, method: str, path: str, body: Body, length: int | None, wait: float
     ) -> http.client.HTTPResponse:
+        """One request, signed as it leaves: nothing that was signed is sent twice."""
         connection: Connection | None = getattr(self._local, "connection", None)
         if connection is not None:
             try:
-                return connection.ask(method, path, headers, body, wait)
+                return connection.ask(method, path, self._headers_of(method, path, body, length), body, wait)
             except (ConnectionError, http.client.BadStatusLine):
                 self._drop()
                 if not (body is None or isinstance(body, bytes)) or self.closing.is_set():
                     raise
                 # else the other side had closed it while nobody used it
-        return self._connection().ask(method, path, headers, body, wait)
+        return self._connection().ask(method, path, self._headers_of(method, path, body, length), body, wait)
 
     def _connection(self) -> Connection:
         connection = self._local.connection = Connection(self._route)
@@ -211,6 +251,15 @@ class Client:
             self._local.connection = None
             with contextlib.suppress(OSError):
                 connection.close()
+
+
+def _signer(address: Address, key: Key | None) -> Signer | None:
+    """Who signs our requests, if anybody does. Raises `IdentityError` for a key that can't be used."""
+    if key is None and not address.key:
+        return None
+    from atoll import identity  # slow to import, and not wanted where there are no keys
+
+    return identity.Signer(key or identity.Key.load(address.key), address.audience, time.time)
 
 
 def _whole(response: http.client.HTTPResponse) -> bytes:
@@ -235,6 +284,7 @@ def _refusal(status: int, content: bytes, retry_after: str | None) -> Refused:
         mend = "see what answers there: it may be a proxy"
         problem = Problem(code="wire.refused", message=f"the answer was {status}: {told}", mend=mend)
     refused = Refused(problem.code, problem.message, problem.mend, status=status)
+    refused.time = problem.time
     refused.retry_after = float(retry_after) if retry_after and retry_after.isdecimal() else 0.0
     return refused
 

@@ -107,6 +107,7 @@ class Poll(_Message, frozen=True, kw_only=True):
         Key, Digest
     ] = {}  # "<run>/<key>" -> digest of the call in hand or of an answer not yet delivered
     removed: list[RunId] = []  # runs whose state it has forgotten, as it was told
+    checkpoint: Order | None = None  # of its audit log, for the coordinator to keep
     free: Count = 0
     wait: Seconds = 5.0
 
@@ -139,7 +140,7 @@ class Needs(_Message, frozen=True, kw_only=True):
 
 
 class Order(_Message, frozen=True, kw_only=True):
-    """A user's signed order for a run, as `identity.Signed` has it: carried as it is, for nodes to check."""
+    """Something signed, as `identity.Signed` has it: a user's order for a run, for nodes to check; a checkpoint, to be kept."""
 
     kind: Annotated[str, Meta(max_length=32)]
     body: Annotated[str, Meta(max_length=64 << 10)]
@@ -178,13 +179,14 @@ class Probe(_Message, frozen=True, kw_only=True):
 
 class Orders(_Message, frozen=True, kw_only=True):
     """What a node is to do. `cancel`: "<run>/<key>" not wanted any more; `drop`: runs that are over: forget their workers,
-    `remove`: runs that were removed: forget their state as well."""
+    `remove`: runs that were removed: forget their state as well; `checkpoint`: of the coordinator's audit log, to be kept."""
 
     offers: list[Offer] = []
     cancel: list[Key] = []
     drop: list[RunId] = []
     remove: list[RunId] = []
     probes: list[Probe] = []
+    checkpoint: Order | None = None
 
 
 class Good(_Message, frozen=True, kw_only=True, tag="good"):
