@@ -15,7 +15,7 @@ import msgspec
 
 from atoll.app import Project
 from atoll.journal import Event, Summary, decode
-from atoll.surfaces._coordinator import PATIENCE
+from atoll.surfaces._coordinator import PATIENCE, renew
 from atoll.surfaces._places import Place
 from atoll.values import Arrays, Config, NotFound, new_run_id
 from atoll.wire import (
@@ -47,6 +47,7 @@ class Faraway:
     def __init__(self, place: Place, *, objects: Path | None = None) -> None:
         self.place = place
         self.client = Client(place.address(), agent="atoll", patience=PATIENCE)
+        renew(self.client, place)
         self._objects = objects
         self._fetched: set[str] = set()
         self._folder: tempfile.TemporaryDirectory[str] | None = None

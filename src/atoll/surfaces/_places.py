@@ -37,6 +37,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     key: str = ""
     audience: str = ""
     root: str = ""
+    renew: float = 0.0  # when the next command renews the key's credential, in seconds since 1970; 0: never
 
     def address(self) -> Address:
         """What a client dials. Raises `ConfigError` when the token's file can't be read."""
@@ -88,7 +89,16 @@ class Places(msgspec.Struct, kw_only=True):
             known = [*self.contexts, LOCAL, SIMULATION]
             mend = f"{suggestion(name, known, what='contexts')}; `atoll context add` makes one"
             raise NotFound("context.unknown", f"there is no context `{name}`", mend)
-        return msgspec.structs.replace(place, federation=federation) if federation else place
+        if not federation or federation == place.federation:
+            return place
+        return msgspec.structs.replace(place, federation=federation, root=self._root(place, federation))
+
+    def _root(self, place: Place, federation: str) -> str:
+        """The root of another federation of the same coordinator, when another context has pinned it."""
+        found = (
+            p for p in self.contexts.values() if (p.audience, p.federation) == (place.audience, federation)
+        )
+        return next((p.root for p in found if p.audience), "")
 
 
 def chosen(asked: str | None) -> Place | None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from atoll.surfaces._credentials import Credentials, credentials_in
 from atoll.surfaces._places import Place, chosen, on_this_machine
 from atoll.surfaces.cli._context import checked_url
 from atoll.values import ConfigError, nbytes
@@ -35,6 +36,11 @@ def coordinator_of(values: Namespace) -> Address:
     if values.ca:
         change["ca"] = str(Path(values.ca).expanduser().resolve())
     return msgspec.structs.replace(place, **change).address()
+
+
+def joined_in(home: str | None) -> Credentials | None:
+    """What a daemon's home says of the coordinator that it has joined. Raises `ConfigError`."""
+    return credentials_in(Path(home).expanduser().resolve()) if home else None
 
 
 def _dialled(values: Namespace) -> Place:

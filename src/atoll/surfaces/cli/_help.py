@@ -6,6 +6,7 @@ Doesn't know how options are parsed.
 from __future__ import annotations
 
 from atoll.surfaces.cli._command import Command
+from atoll.surfaces.cli._identity_table import IDENTITY
 from atoll.surfaces.cli._service_table import SERVICE
 from atoll.surfaces.cli._table import COMMANDS, EXIT_CODES, GROUPS, RUN_COMMANDS, TOOLS, command, named
 
@@ -42,6 +43,7 @@ def overview() -> str:
             *_section("Examples", _FIRST),
             *_section("Commands", _summaries(RUN_COMMANDS)),
             *_section("A real federation", _summaries(SERVICE)),
+            *_section("Who may do what", _summaries(IDENTITY)),
             *_section("This machine", _summaries(TOOLS)),
             *_section(
                 "Options",

@@ -9,7 +9,7 @@ from argparse import Namespace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from atoll.surfaces.cli._daemon import coordinator_of, leave_signals_to_the_daemon, own_name
+from atoll.surfaces.cli._daemon import coordinator_of, joined_in, leave_signals_to_the_daemon, own_name
 from atoll.surfaces.cli._home import home
 from atoll.surfaces.cli._output import Output
 
@@ -20,7 +20,9 @@ def start(values: Namespace, out: Output) -> int:
     """Run a host until it is told to end."""
     from atoll.service.host import HostSettings, serve
 
-    name, address = values.name or own_name(), coordinator_of(values)
+    joined = None if values.coordinator else joined_in(values.home)
+    name = values.name or (joined.name if joined else own_name())
+    address = joined.address(Path(values.home).expanduser().resolve()) if joined else coordinator_of(values)
     place = urlsplit(address.url).netloc.replace(":", "-")
     folder = Path(values.home).expanduser() if values.home else Path(home()) / "hosts" / f"{name}@{place}"
     slots = _SLOTS if values.slots is None else values.slots

@@ -13,6 +13,7 @@ from atoll.data import SIMULATED, is_function
 from atoll.surfaces._places import needed
 from atoll.surfaces.cli._daemon import (
     coordinator_of,
+    joined_in,
     leave_signals_to_the_daemon,
     own_name,
     pairs,
@@ -30,10 +31,13 @@ def start(values: Namespace, out: Output) -> int:
     """Run a node until it is told to end."""
     from atoll.service.node import NodeSettings, serve
 
-    name = values.name or own_name()
-    address = coordinator_of(values)
+    joined = None if values.coordinator else joined_in(values.home)
+    name = values.name or (joined.name if joined else own_name())
+    address = joined.address(_folder(values.home)) if joined else coordinator_of(values)
     settings = NodeSettings(
-        coordinator=address, name=name, home=str(_home(values, address.url, name)), data=_data(values.data),
+        coordinator=address, name=name, home=str(_home(values, address.url, name)),
+        data=sources(values.data) or (joined.data if joined else {}),
+        pins={federation: pin.root for federation, pin in joined.pins.items()} if joined else {},
         config=typed(pairs("--config", values.config)), labels=pairs("--label", values.label), resources=_resources(values),
         slots=1 if values.slots is None else values.slots, environments=values.environments or "here",
         wheelhouse=values.wheelhouse, index=values.index,
@@ -92,15 +96,20 @@ def _remarks(n: NodeInfo) -> str:
     return "  ".join(t for t in (labels, clock) if t)
 
 
+def _folder(text: str) -> Path:
+    return Path(text).expanduser().resolve()
+
+
 def _home(values: Namespace, url: str, name: str) -> Path:
     """The same node finds the same home again, whatever else this machine runs."""
     if values.home:
-        return Path(values.home).expanduser().resolve()
+        return _folder(values.home)
     place = urlsplit(url).netloc.replace(":", "-")
     return Path(home()).resolve() / "nodes" / f"{name}@{place}"
 
 
-def _data(texts: list[str]) -> dict[str, str]:
+def sources(texts: list[str]) -> dict[str, str]:
+    """What `--data` named: each source in full."""
     simulated = {SIMULATED: SIMULATED} if SIMULATED in texts else {}
     found = pairs("--data", [text for text in texts if text != SIMULATED])
     return {**simulated, **{name: _source(name, source) for name, source in found.items()}}

@@ -35,7 +35,7 @@ SERVICE = (
         "coordinator start", "run a coordinator, in the foreground",
         examples=(
             ("atoll coordinator start", "on this machine: loopback, nothing to configure"),
-            ("atoll coordinator start --host 0.0.0.0 --port 443 --tls-cert cert.pem --tls-key key.pem", "for others"),
+            ("atoll coordinator start --public-url https://fl.example.org --host 0.0.0.0 --port 443", "for others; prints the first administrator's link"),
         ),
         options=(
             Option("--host", "ADDRESS", "the address to listen on; 127.0.0.1 when left out"),
@@ -44,6 +44,7 @@ SERVICE = (
             Option("--tls-key", "FILE", "the certificate's key, as PEM", completes=FILES),
             Option("--tls", help="TLS on loopback, too"),
             Option("--no-host", help="don't run server apps here; `atoll host start` does, elsewhere"),
+            Option("--public-url", "URL", "how others reach it: everybody then has a key of their own, and enrols"),
         ),
         notes="SIGTERM lets it finish what it is answering. Killed, it goes on where it was when started again.",
     ),

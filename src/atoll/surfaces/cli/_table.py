@@ -6,6 +6,7 @@ Doesn't know how a command works. Nothing heavy is imported, because `atoll --he
 from __future__ import annotations
 
 from atoll.surfaces.cli._command import CONTEXTS, FILES, FOLDERS, RUNS, Argument, Command, Option
+from atoll.surfaces.cli._identity_table import IDENTITY
 from atoll.surfaces.cli._service_table import SERVICE
 
 _RUN = Argument("RUN", "", "@latest, a name, an id, or the beginning of one", completes=RUNS)
@@ -120,7 +121,7 @@ TOOLS = (
     ),
 )  # fmt: skip
 
-COMMANDS = (*RUN_COMMANDS, *SERVICE, *TOOLS)
+COMMANDS = (*RUN_COMMANDS, *SERVICE, *IDENTITY, *TOOLS)
 GROUPS = tuple(dict.fromkeys(c.group for c in COMMANDS if c.group))
 
 EXIT_CODES = (

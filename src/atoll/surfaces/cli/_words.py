@@ -36,6 +36,13 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def until(seconds: float) -> str:
+    """How long something is good: "for 6 d", "no longer"."""
+    return next(
+        (f"for {int(seconds // size)} {unit}" for size, unit in _UNITS if seconds >= size), "no longer"
+    )
+
+
 def size(nbytes: float) -> str:
     """Bytes: "12.3 MB"."""
     for unit in ("B", "kB", "MB", "GB"):
