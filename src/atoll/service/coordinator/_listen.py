@@ -19,6 +19,7 @@ from granian.server.embed import Server as Embedded
 from atoll.values import ConfigError
 
 WAITING = 100_000  # requests that may wait at once: granian holds back all beyond
+UNREAD = 120_000  # milliseconds in which whoever asked takes nothing of what is sent, after which nobody is there
 _BACKLOG = 4096  # connections not yet taken: a thousand nodes may come back at once
 
 
@@ -36,6 +37,8 @@ def listen(host: str, port: int) -> socket.socket:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # those that are accepted inherit it; a server can't tell them otherwise
+            listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD)
         listening.bind(where)
         listening.listen(_BACKLOG)
     except OSError as error:
