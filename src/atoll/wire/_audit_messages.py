@@ -35,10 +35,11 @@ class AuditPage(_Message, frozen=True, kw_only=True):
 
 
 class AuditPiece(_Message, frozen=True, kw_only=True):
-    """Lines of the log of `of`, as they are, up to the checkpoint `closing`; ask again at byte `at` while there are `more`."""
+    """Lines of the log of `of`, as they are, up to the checkpoint `closing`, which comes with the first; ask again at byte `at`
+    while there are `more`."""
 
     of: str
-    closing: Order
+    closing: Order | None = None
     lines: list[Line] = []
     at: int = 0
     more: bool = False

@@ -62,6 +62,11 @@ class Audit:
         """Whose log it is."""
         return self.key.id
 
+    @property
+    def said(self) -> int:
+        """How many entries were added since the start, but for checkpoints."""
+        return self._added
+
     # -- saying ------------------------------------------------------------------------------------------------
 
     def add(self, kind: str, who: str, what: Mapping[str, Any] | None = None) -> None:
