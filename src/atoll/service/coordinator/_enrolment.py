@@ -273,7 +273,7 @@ class Enrolment:
 
     def _root(self, federation: str) -> str:
         roster = self._rosters.get(federation)
-        return roster.root.id if roster else ""
+        return roster.root.id if roster is not None else ""
 
     def _enrolled(self, member: Member) -> Enrolled:
         return Enrolled(

@@ -322,7 +322,7 @@ class Rosters:
     def _index(self, federation: str) -> None:
         """Look a federation's members up anew, and tell whoever lost something."""
         before, roster = self._members.get(federation, {}), self._rosters.get(federation)
-        after = {member.id: member for member in roster.members()} if roster else {}
+        after = {member.id: member for member in roster.members()} if roster is not None else {}
         if roster is not None:
             root = roster.who(roster.root.id)
             assert root is not None

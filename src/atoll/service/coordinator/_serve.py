@@ -14,26 +14,31 @@ import signal
 import socket
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
+from atoll.identity import IdentityError, Key
 from atoll.journal import SqliteJournal
 from atoll.service.coordinator._answers import log
 from atoll.service.coordinator._desk import Desk
 from atoll.service.coordinator._door import Door
 from atoll.service.coordinator._embedded import keep_host
+from atoll.service.coordinator._enrolment import Town
+from atoll.service.coordinator._first import FEDERATION, FILE, First, Whereabouts
 from atoll.service.coordinator._gate import Gate, SignatureGate, TokenGate
 from atoll.service.coordinator._home import KEY, alone, announce, own_key, token, withdraw
 from atoll.service.coordinator._listen import Server, listen
 from atoll.service.coordinator._logging import begin_logging
 from atoll.service.coordinator._objects import Objects
 from atoll.service.coordinator._readiness import Readiness
-from atoll.service.coordinator._rosters import Rosters
+from atoll.service.coordinator._rosters import Lifetimes, Rosters
 from atoll.service.coordinator._settings import Settings
 from atoll.store import DirectoryStore
 from atoll.values import ConfigError
-from atoll.wire import Address
+from atoll.wire import Address, digest_of_authority
 
 FILES = 1 << 17  # open at once, if the system lets us
 DRAIN = 5.0  # seconds for requests under way, and for the host to end in
@@ -43,7 +48,7 @@ def serve(settings: Settings, *, ready: Callable[[str], None] | None = None) -> 
     """Be a coordinator until SIGTERM or ^C; `ready` is given its URL when it listens.
 
     Raises `ConfigError` (`coordinator.not-secure`, `coordinator.bad-home`, `coordinator.port-taken`,
-    `coordinator.bad-certificate`) and `AtollError` (`coordinator.home-busy`).
+    `coordinator.bad-certificate`, `coordinator.bad-public-url`) and `AtollError` (`coordinator.home-busy`).
     """
     if not settings.loopback and not settings.secure:
         mend = "leave --tls on, or listen on 127.0.0.1 behind a proxy that speaks TLS"
@@ -87,12 +92,17 @@ async def _serve(
     settings: Settings, home: Path, listening: socket.socket, ready: Callable[[str], None] | None
 ) -> None:
     address, certificate, key = _secured(settings, home, listening.getsockname()[1])
+    where = _whereabouts(settings, home, address)
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(log.info, "the coordinator has ended")
         journal, store = SqliteJournal(home), DirectoryStore(home / "objects")
         stack.callback(journal.close)
-        desk = Desk(home, journal, store, rosters=Rosters if settings.identified else None)
+        lifetimes = Lifetimes(machine=settings.machine_lifetime, user=settings.user_lifetime)
+        rosters = partial(Rosters, lifetimes=lifetimes) if settings.identified else None
+        desk = Desk(home, journal, store, rosters=rosters)
         stack.push_async_callback(desk.close)
+        if where is not None:
+            _open(desk, home, where, address)
         await desk.start()
         gate = _gate(settings, home, desk, address)
         objects, readiness = Objects(desk, store), Readiness(desk, home)
@@ -137,6 +147,34 @@ async def _until_told(
             serving.result()
 
 
+def _whereabouts(settings: Settings, home: Path, address: Address) -> Whereabouts | None:
+    """How others reach the coordinator; None when nobody does. Raises `ConfigError` (`coordinator.bad-public-url`)."""
+    if not settings.identified:
+        return None
+    authority = Path(address.ca).read_text(encoding="ascii") if address.ca else ""
+    where = Whereabouts(settings.public_url, own_key(home).id, digest_of_authority(authority))
+    try:
+        where.link(Key.make(), root=where.audience)
+    except (IdentityError, ValueError) as error:
+        message = f"{settings.public_url!r:.200} is no URL by which others can reach a coordinator"
+        mend = "--public-url https://fl.example.org; without TLS only a machine's own: http://127.0.0.1:8765"
+        raise ConfigError("coordinator.bad-public-url", message, mend) from error
+    return where
+
+
+def _open(desk: Desk, home: Path, where: Whereabouts, address: Address) -> None:
+    """Let others enrol, beginning with the first administrator."""
+    rosters, first = desk.access.rosters, First(home, where)
+    assert isinstance(rosters, Rosters)
+    authority = Path(address.ca).read_text(encoding="ascii") if address.ca else ""
+    desk.open_to(Town(where.audience, authority, first), rosters)
+    if rosters.get(FEDERATION) is not None:
+        first.done()
+        return
+    first.link()
+    log.info("nobody is its administrator yet: the link for the first one lies in %s", home / FILE)
+
+
 def _gate(settings: Settings, home: Path, desk: Desk, address: Address) -> Gate:
     """How those are known who come. The host beside this coordinator has a key of its own, which is on no roster."""
     if not settings.identified:
@@ -154,7 +192,7 @@ def _secured(settings: Settings, home: Path, port: int) -> tuple[Address, Path |
     from atoll.service.coordinator import _tls  # slow to import
 
     if not (settings.tls_cert and settings.tls_key):
-        authority, certificate, key = _tls.self_made(home / "tls", settings.host)
+        authority, certificate, key = _tls.self_made(home / "tls", settings.host, *_public(settings))
         url = _url("https", _dialled(settings.host), port)
         return Address(url, token=given, ca=str(authority)), certificate, key
     certificate, key = Path(settings.tls_cert).expanduser(), Path(settings.tls_key).expanduser()
@@ -165,6 +203,12 @@ def _secured(settings: Settings, home: Path, port: int) -> tuple[Address, Path |
     name, own = _tls.named(certificate, _dialled(settings.host))
     ca = str(certificate.resolve()) if own else ""
     return Address(_url("https", name, port), token=given, ca=ca), certificate, key
+
+
+def _public(settings: Settings) -> list[str]:
+    """The name by which others reach it."""
+    host = urlsplit(settings.public_url).hostname
+    return [host] if host else []
 
 
 def _dialled(host: str) -> str:

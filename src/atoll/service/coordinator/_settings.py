@@ -25,6 +25,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     tls: bool | None = None
     embedded_host: bool = True
     public_url: str = ""
+    machine_lifetime: float = (
+        7 * 86_400.0
+    )  # seconds for which a node's or host's credential is good when it was renewed
+    user_lifetime: float = 30 * 86_400.0
 
     @property
     def identified(self) -> bool:

@@ -26,15 +26,18 @@ _SOON = datetime.timedelta(days=60)
 _PEM = serialization.Encoding.PEM
 
 
-def self_made(folder: Path, host: str) -> tuple[Path, Path, Path]:
-    """The authority, the certificate and its key, as PEM files in a folder; made when they aren't there or don't fit."""
+def self_made(folder: Path, host: str, *also: str) -> tuple[Path, Path, Path]:
+    """The authority, the certificate and its key, as PEM files in a folder; made when they aren't there or don't fit.
+
+    `also`: other names by which the coordinator is reached.
+    """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     authority, authority_key, certificate, key = (
         folder / name for name in ("ca.pem", "ca-key.pem", "server.pem", "server-key.pem")
     )
     if not (authority.exists() and authority_key.exists()):
         _make_authority(authority, authority_key)
-    names = _names(host)
+    names = _names(host, *also)
     if not _fits(certificate, key, names, authority):
         _make_certificate(certificate, key, names, authority, authority_key)
     return authority, certificate, key
@@ -142,9 +145,9 @@ def _named_in(certificate: x509.Certificate) -> list[str]:
     return []
 
 
-def _names(host: str) -> list[x509.GeneralName]:
+def _names(*hosts: str) -> list[x509.GeneralName]:
     """What this machine, and the place where it listens, are called."""
-    names = ["localhost", "127.0.0.1", "::1", host, socket.gethostname()]
+    names = ["localhost", "127.0.0.1", "::1", *hosts, socket.gethostname()]
     return [found for name in dict.fromkeys(names) for found in _name(name)]
 
 

@@ -27,10 +27,14 @@ def start(values: Namespace, out: Output) -> int:
     settings = Settings(
         home=folder, host=values.host or "127.0.0.1", port=_PORT if values.port is None else values.port,
         tls_cert=values.tls_cert, tls_key=values.tls_key, tls=True if values.tls else None, embedded_host=not values.no_host,
+        public_url=(values.public_url or "").rstrip("/"),
     )  # fmt: skip
     leave_signals_to_the_daemon()
 
     def ready(url: str) -> None:
+        if settings.identified:
+            _open(settings.public_url, url, folder, out)
+            return
         out.document(
             "atoll.coordinator/1", {"url": url, "home": str(folder), "token_file": str(folder / "token")}
         )
@@ -41,6 +45,30 @@ def start(values: Namespace, out: Output) -> int:
 
     serve(settings, ready=ready)
     return 0
+
+
+def _open(public: str, url: str, folder: Path, out: Output) -> None:
+    """What to do next with a coordinator that others come to: the first administrator's link is printed until it was taken."""
+    first = folder / "first-administrator"
+    link = first.read_text(encoding="ascii").strip() if first.exists() else ""
+    told = {"url": public, "home": str(folder), "token_file": "", "link": link}
+    out.document("atoll.coordinator/1", told)
+    out.line(
+        f"the coordinator listens at {url}, and others reach it at {out.paint(public, 'bold')}; ^C ends it"
+    )
+    if public.startswith("https:") and url.startswith("http:"):
+        out.line(
+            "  a proxy in front of it has to speak TLS; to speak it itself: --tls, or --tls-cert and --tls-key"
+        )
+    if link:
+        out.line("Nobody is its administrator yet. Whoever pastes this first is, on a machine of theirs:")
+        out.line()
+        out.line(f"    atoll login '{link}'")
+        out.line()
+        out.line(f"  it lies in   {first}, until somebody has")
+    else:
+        out.line("  a node       atoll invite node NAME")
+        out.line("  a user       atoll invite user NAME --role scientist")
 
 
 def backup(values: Namespace, out: Output) -> int:
