@@ -19,7 +19,7 @@ from atoll.service.coordinator._run import Run
 from atoll.wire import RunKey
 
 LIFE = 900.0  # seconds that a key is good for; at half of them it is lent again
-ENDING = 60.0  # seconds for which the key of a run that has ended may still hear so
+ENDING = 300.0  # seconds for which the key of a run that has ended may still hear so, and fetch what came of it
 MOST = 8  # keys of one run: attempts that are fenced off don't tell when they end
 
 

@@ -35,7 +35,10 @@ class End(NamedTuple):
 
 
 class Child:
-    """A program from the order to start it to its end; `ended` is called from a thread of its own."""
+    """A program from the order to start it to its end; `ended` is called from a thread of its own.
+
+    `seed`: of the key that drives the run, asked for once it is prepared.
+    """
 
     def __init__(
         self,
@@ -43,11 +46,12 @@ class Child:
         folder: Path,
         *,
         prepare: Callable[[], Prepared],
+        seed: Callable[[], str] = lambda: "",
         starting: Starting,
         ended: Callable[[Child, End], None],
     ) -> None:
         self.run, self._order, self._folder = order.spec.run, order, folder
-        self._prepare, self._starting, self._ended = prepare, starting, ended
+        self._prepare, self._seed, self._starting, self._ended = prepare, seed, starting, ended
         self._lock = threading.Lock()
         self._process: Process | None = None
         self._stopping = self._killed = False
@@ -100,7 +104,9 @@ class Child:
 
     def _start(self, prepared: Prepared) -> Process | None:
         self._folder.mkdir(parents=True, exist_ok=True)
-        order = msgspec.structs.replace(self._order, folder=str(prepared.folder), work=str(self._folder))
+        order = msgspec.structs.replace(
+            self._order, folder=str(prepared.folder), work=str(self._folder), seed=self._seed()
+        )
         with self._lock:
             if self._stopping or self._killed:
                 return None

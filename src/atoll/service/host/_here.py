@@ -5,7 +5,9 @@ Doesn't know who watches.
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from atoll.app import Watch, read_project
@@ -22,7 +24,27 @@ def drive_here(
     `objects`: the coordinator's own, when they lie on this machine.
     """
     server = read_project(folder).server_app()
-    with tempfile.TemporaryDirectory(prefix="atoll-", ignore_cleanup_errors=True) as cache:
-        attempt = attend(client, run, where="here", cache=Path(cache), beside=objects)
+    with (
+        _driving(client, run) as driver,
+        tempfile.TemporaryDirectory(prefix="atoll-", ignore_cleanup_errors=True) as cache,
+    ):
+        attempt = attend(driver, run, where="here", cache=Path(cache), beside=objects)
         attempt.run(server, watch=watch)
         return History.of(attempt.journal, run)
+
+
+@contextlib.contextmanager
+def _driving(client: Client, run: str) -> Iterator[Client]:
+    """Who drives the run: whoever may do so by the coordinator's token, else a key that its user lends that right."""
+    if not client.address.key:
+        yield client
+        return
+    from atoll.service.host._lending import Lending, bare
+
+    lending = Lending(client, run)
+    driver = Client(bare(client.address), agent="atoll", key=lending.key)
+    try:
+        yield driver
+    finally:
+        driver.close()
+        lending.end()

@@ -13,14 +13,16 @@ from pathlib import Path
 from atoll._version import __version__
 from atoll.service.host._attempt import attend, unfit
 from atoll.service.host._child import Child, End
+from atoll.service.host._lending import Lending, bare
 from atoll.service.host._objects import FULL
 from atoll.service.host._settings import HostSettings, Order
 from atoll.service.host._starting import Starting
 from atoll.service.workshop import Prepared, Workshop
 from atoll.values import AtollError, DiskFull
-from atoll.wire import Client, Hello, HostOrders, HostPoll, Ok, RunEnded, RunSpec, Welcome
+from atoll.wire import Client, Hello, HostOrders, HostPoll, Ok, RunEnded, RunSpec, Welcome, keep_renewed
 
 FENCED = "host.fenced"
+_AGENT = f"atoll-host/{__version__}"
 TWICE = 60.0  # seconds within which a second fencing is another daemon's, not an old request's that came late
 
 
@@ -31,7 +33,7 @@ class Host:
         self, settings: HostSettings, home: Path, identity: str, warn: Callable[[str], None]
     ) -> None:
         self._settings, self._home, self._identity, self._warn = settings, home, identity, warn
-        self._client = Client(settings.coordinator, agent=f"atoll-host/{__version__}", patience=None)
+        self._client = Client(settings.coordinator, agent=_AGENT, patience=None)
         self._workshop = Workshop(
             home / "workshop",
             environments=settings.environments,
@@ -42,12 +44,15 @@ class Host:
         self._lock = threading.Condition()
         self._children: dict[str, Child] = {}
         self._next: dict[str, RunSpec] = {}
+        self._lent: dict[str, Lending] = {}  # each used by its child's thread
         self._session = 0
         self._fenced = float("-inf")
         self._closing = False
 
     def serve(self, ready: Callable[[], None]) -> None:
         """Hello, then polls, until closed. Raises what no patience mends."""
+        if self._settings.coordinator.key:
+            keep_renewed(self._client, self._warn)
         while not self._closing:
             try:
                 welcome = self._hello()
@@ -108,11 +113,12 @@ class Host:
 
     def _begin(self, spec: RunSpec) -> Child:
         s = self._settings
-        order = Order(coordinator=s.coordinator, spec=spec, folder="", work="", objects=s.objects)
+        order = Order(coordinator=bare(s.coordinator), spec=spec, folder="", work="", objects=s.objects)
         return Child(
             order,
             self._home / "runs" / spec.run,
             prepare=lambda: self._prepared(spec),
+            seed=lambda: lending.seed if (lending := self._lending(spec.run)) else "",
             starting=self._starting,
             ended=self._ended,
         )
@@ -122,11 +128,24 @@ class Host:
             return self._made(spec)
         except AtollError as error:  # so that the run itself tells, and is not tried again as it is
             if not self._closing:
-                attempt = attend(
-                    self._client, spec.run, where="host", cache=self._home / "runs" / spec.run / "objects"
-                )
-                attempt.run(unfit(error))
+                self._tell_unfit(spec.run, error)
             raise
+
+    def _tell_unfit(self, run: str, error: AtollError) -> None:
+        lending, client = self._lending(run), self._client
+        if lending is not None:
+            client = Client(bare(self._settings.coordinator), agent=_AGENT, patience=None, key=lending.key)
+        cache = self._home / "runs" / run / "objects"
+        attend(client, run, where="host", cache=cache).run(unfit(error))
+
+    def _lending(self, run: str) -> Lending | None:
+        """What lets this attempt drive its run, where there are keys. Raises `AtollError`."""
+        if not self._settings.coordinator.key:
+            return None
+        found = self._lent.get(run)
+        if found is None:
+            found = self._lent[run] = Lending(self._client, run)
+        return found
 
     def _made(self, spec: RunSpec) -> Prepared:
         """A full disk is waited for."""
@@ -146,6 +165,8 @@ class Host:
         session = 0
         while (session := self._newer(session)) and not self._told(child, end, session):
             pass
+        if (lending := self._lent.pop(child.run, None)) is not None:
+            lending.end()
         with self._lock:
             del self._children[child.run]
             spec = self._next.pop(child.run, None)

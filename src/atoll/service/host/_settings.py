@@ -31,6 +31,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     folder: str  # the app
     work: str  # a folder for whatever this attempt writes
     objects: str = ""
+    seed: str = ""  # of the key that drives the run, where the coordinator knows who comes by their keys
 
 
 STOP = b"stop\n"

@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import msgspec
 
@@ -22,6 +22,9 @@ from atoll.service.host._attempt import Attempt, attend, server_of
 from atoll.service.host._settings import CUT_OFF, FAILED, FENCED, STOP, STOPPED, Order
 from atoll.values import AtollError, JournalError
 from atoll.wire import Client
+
+if TYPE_CHECKING:
+    from atoll.identity import Key
 
 _AT_A_TERMINAL = "run the server app on yours: atoll run --server here"
 
@@ -50,9 +53,17 @@ def main() -> int:
 
 
 def _attend(order: Order) -> Attempt:
-    client = Client(order.coordinator, agent=f"atoll-host/{__version__}", patience=None)
+    client = Client(order.coordinator, agent=f"atoll-host/{__version__}", patience=None, key=_key(order))
     beside = Path(order.objects) if order.objects else None
     return attend(client, order.spec.run, where="host", cache=Path(order.work) / "objects", beside=beside)
+
+
+def _key(order: Order) -> Key | None:
+    if not order.seed:
+        return None
+    from atoll.identity import Key, from_base64  # slow to import, and not wanted where there are no keys
+
+    return Key.of_seed(from_base64(order.seed, 32))
 
 
 def _drive(attempt: Attempt, order: Order) -> int:

@@ -42,6 +42,7 @@ def serve(settings: NodeSettings, *, ready: Callable[[], None] | None = None) ->
     launcher = Launcher(settings, home, coordinator.bundle)
     node = Node(settings, home, coordinator, launcher, warn, _guard(settings, home, coordinator))
     link = _link(settings, coordinator, node, ready or _telling(settings))
+    coordinator.keep_renewed(warn)
     threading.Thread(target=_until_end, args=(link, ends), name="link", daemon=True).start()
     why = ends.get()
     if why is None:

@@ -6,7 +6,7 @@ Doesn't know when. Calls that may wait are tried once: whoever calls decides whe
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -27,6 +27,7 @@ from atoll.wire import (
     Problem,
     Verdict,
     Welcome,
+    keep_renewed,
     pull,
     push,
 )
@@ -53,6 +54,11 @@ class Coordinator:
     @property
     def address(self) -> Address:
         return self._settings.coordinator
+
+    def keep_renewed(self, warn: Callable[[str], None]) -> None:
+        """Renew the credential of this node's key for as long as it runs; `warn` is told when that fails."""
+        if self.address.key:
+            keep_renewed(self._client, warn)
 
     def hello(self, resources: dict[str, float], data: list[str]) -> Welcome:
         """Begin a session; older ones are refused from now on."""
