@@ -177,7 +177,9 @@ class Audit:
     def _turn(self) -> bool:
         """Write what has gathered; whether there may be more."""
         with self._changed:
-            self._changed.wait_for(lambda: self._jobs or self._work or self._closing, DURABLE if self._dirty else None)
+            self._changed.wait_for(
+                lambda: self._jobs or self._work or self._closing, DURABLE if self._dirty else None
+            )
             if self._jobs and not self._work and not self._closing:
                 self._changed.wait_for(lambda: self._work or self._closing, GATHERED)
             jobs, self._jobs = self._jobs, []
@@ -219,9 +221,17 @@ class Audit:
 
     def _unwritable(self) -> Refusal:
         full = "full" in self._failed or "No space" in self._failed
-        why = self._failed or "it is closed" if self._closing else self._failed or "too much waits for the disk"
+        why = (
+            self._failed or "it is closed" if self._closing else self._failed or "too much waits for the disk"
+        )
         message = f"the audit log can't be written, so that nothing is done that has to stand there: {why}"
-        return Refusal(503, "disk.full" if full else "disk.failed", message, "make space on the coordinator's disk", retry=PAUSE)
+        return Refusal(
+            503,
+            "disk.full" if full else "disk.failed",
+            message,
+            "make space on the coordinator's disk",
+            retry=PAUSE,
+        )
 
 
 def own_key(home: Path) -> Key:

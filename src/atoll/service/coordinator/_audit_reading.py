@@ -49,6 +49,8 @@ def piece(path: Path, at: int, until: int) -> tuple[list[str], int, bool]:
     """Whole lines from a byte on, up to entry number `until`; where to go on, and whether there are more."""
     lines: list[str] = []
     size = 0
+    if not until:
+        return lines, at, False
     with path.open("rb") as file:
         if at:
             file.seek(at - 1)

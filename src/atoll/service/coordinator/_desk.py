@@ -19,6 +19,7 @@ from atoll.service.coordinator._access import Access, forbidden
 from atoll.service.coordinator._books import Books, log
 from atoll.service.coordinator._checks import Checks
 from atoll.service.coordinator._clock import Clock, SystemClock, Timer
+from atoll.service.coordinator._enrolment import Enrolment, Town
 from atoll.service.coordinator._federations import Federations
 from atoll.service.coordinator._hearing import Hearing
 from atoll.service.coordinator._hosts import Hosts
@@ -30,11 +31,13 @@ from atoll.service.coordinator._records import Records
 from atoll.service.coordinator._refusals import Refusal
 from atoll.service.coordinator._registry import Registry
 from atoll.service.coordinator._replies import Replies
+from atoll.service.coordinator._rosters import Rosters as KeptRosters
 from atoll.service.coordinator._run import Run
 from atoll.service.coordinator._run_keys import RunKeys
 from atoll.service.coordinator._runs import Runs
 from atoll.service.coordinator._showing import Showing
 from atoll.service.coordinator._sweeping import GRACE
+from atoll.service.coordinator._traffic import Traffic
 from atoll.store import Store
 from atoll.values import AtollError
 from atoll.wire import (
@@ -89,7 +92,9 @@ class Desk:
         self._hosts = Hosts(books, self.access)
         self._federations = Federations(books, self._nodes, self.access)
         self.records = Records(books, self.access, self._federations)
+        self.traffic = Traffic(books, self.access, self._nodes, self._federations)
         books.tenancy.apart, books.tenancy.complete = self.access.identified, self._marked
+        self.enrolment = Enrolment(self.access, books.clock)
         self._replies = Replies(books, self._nodes)
         self._hearing = Hearing(books)
         self._programs = Programs(books, self._nodes, self._replies, self._hearing)
@@ -101,6 +106,10 @@ class Desk:
         books.reloaded = self._reloaded
         self._marking: asyncio.Future[None] | None = None
         self._timer: Timer | None = None
+
+    def open_to(self, town: Town, rosters: KeptRosters) -> None:
+        """Let others enrol."""
+        self.enrolment = Enrolment(self.access, self._books.clock, rosters, town, note=self._books.audit.add)
 
     async def start(self) -> None:
         """Take up all runs that have not ended."""
@@ -133,6 +142,7 @@ class Desk:
     def drain(self) -> None:
         """Nobody waits any more: polls are answered at once, with what there is."""
         self._books.draining = True
+        self.enrolment.end()
         self._nodes.presence.wake_all()
         self._hosts.presence.wake_all()
         self._checks.end()

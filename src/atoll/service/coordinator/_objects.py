@@ -85,13 +85,19 @@ class Objects:
     # -- in --------------------------------------------------------------------------------------------------------
 
     async def _put(self, scope: Any, protocol: Any, came: Admitted) -> int:
-        query = parse_qs(scope.query_string)
-        self._desk.admit(query.get("federation", ["default"])[-1], Permission.OBJECT_PUT, who=came.who)
+        query, traffic, count = parse_qs(scope.query_string), self._desk.traffic, 0
+        federation = query.get("federation", ["default"])[-1]
+        self._desk.admit(federation, Permission.OBJECT_PUT, who=came.who)
         came.check_length(scope)
-        upload, coming, writing = Upload(self._store), _Coming(protocol), False
+        traffic.coming(
+            came.who,
+            federation,
+            int(length) if (length := scope.headers.get("content-length") or "").isdecimal() else 0,
+        )
+        upload, coming, writing = Upload(self._store, traffic.lane(federation)), _Coming(protocol), False
         try:
             while found := await coming.piece():
-                self.bytes_in += sum(map(len, found))
+                count += sum(map(len, found))
                 coming.go_on()  # the next ones come while these are written
                 writing = True
                 await self._thread(upload.feed, found)
@@ -107,7 +113,9 @@ class Objects:
         finally:
             rest = coming.rest()
             rest = [] if writing else rest  # was it written at all? they would go on from there
+            self.bytes_in += count
             await self._at_last(lambda: upload.close(rest))
+            traffic.came(came.who, federation, upload.stored, count)
         protocol.response_bytes(200, JSON, encode(Stored(stored=stored)))
         return 200
 
@@ -118,16 +126,24 @@ class Objects:
         came.check(content)
         fetch = self._fetch.decode(content)
         self._desk.admit(fetch.federation, Permission.OBJECT_GET, who=came.who)
-        return await self._out(protocol, fetch.pieces, 200, [BYTES])
+        digests = [digest for digest, _, _ in fetch.pieces]
+        await self._desk.traffic.admit(came.who, fetch.federation, digests)
+        status = await self._out(protocol, fetch.pieces, 200, [BYTES])
+        self._desk.traffic.went(
+            came.who, fetch.federation, digests, sum(length for _, _, length in fetch.pieces)
+        )
+        return status
 
     async def _get(self, scope: Any, protocol: Any, came: Admitted) -> int:
         found = _ONE.fullmatch(scope.path)
         assert found
         digest = found[1]
+        federation = await self._desk.traffic.admit(came.who, "", (digest,))
         size = await self._thread(self._store.size, digest)
         headers = [BYTES, ("accept-ranges", "bytes"), ("etag", f'"{digest}"')]
         wanted = _range(scope.headers.get("range"), size)
         if wanted is None:
+            self._desk.traffic.went(came.who, federation, (digest,), size)
             return await self._out(protocol, [(digest, 0, size)], 200, headers)
         begin, end = wanted
         if begin >= end:
@@ -135,6 +151,7 @@ class Objects:
                 416, "object.bad-range", f"{digest} has {size:,} bytes", "ask for those that are there"
             )
         headers.append(("content-range", f"bytes {begin}-{end - 1}/{size}"))
+        self._desk.traffic.went(came.who, federation, (digest,), end - begin)
         return await self._out(protocol, [(digest, begin, end - begin)], 206, headers)
 
     async def _out(

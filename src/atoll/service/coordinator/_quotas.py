@@ -43,7 +43,9 @@ class Quotas:
             after = _changed(record.users.get(user, Limits()) if user else record.whole, asked)
             if user:
                 users = {**record.users, user: after}
-                record = msgspec.structs.replace(record, users={u: l for u, l in users.items() if l != Limits()})
+                record = msgspec.structs.replace(
+                    record, users={u: has for u, has in users.items() if has != Limits()}
+                )
             else:
                 record = msgspec.structs.replace(record, whole=after)
             self._limits[federation] = record
@@ -55,7 +57,9 @@ class Quotas:
         """The limits of a federation, and what is used of them."""
         record = self._limits.get(federation, LimitsRecord())
         used = Limits(
-            runs=self._live(federation), bytes=self._tenancy.stored(federation), hours=round(self._usage.hours(federation), 3)
+            runs=self._live(federation),
+            bytes=self._tenancy.stored(federation),
+            hours=round(self._usage.hours(federation), 3),
         )
         return Limited(federation=federation, whole=record.whole, used=used, users=record.users)
 
@@ -85,7 +89,7 @@ class Quotas:
         if record is not None:
             yield f"federation {federation}", None, record.whole
             limits = record.users.get(user, record.users.get(EACH, Limits()))
-            yield f"you in federation {federation}" if user else "nobody", user, limits
+            yield f"each user of federation {federation}", user, limits
 
     def _live(self, federation: str, user: str | None = None) -> int:
         live = (run for run in self._runs.values() if run.live and run.federation == federation)

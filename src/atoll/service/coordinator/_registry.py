@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
+import threading
 from pathlib import Path
 from typing import TypeVar
 
@@ -82,6 +83,7 @@ class Registry:
             raise JournalError("coordinator.unusable", f"{path} can't be used: {error}", mend) from error
         self._changed: dict[tuple[str, str], msgspec.Struct | None] = {}
         self._writing: asyncio.Future[None] | None = None
+        self._lock = threading.Lock()  # nobody lets go of the file while it is written
 
     def all(self, kind: str, type: type[R]) -> dict[str, R]:
         """All records of a kind."""
@@ -103,7 +105,8 @@ class Registry:
         """Write what waits, and let go."""
         if self._changed:
             self._write(self._changed)
-        self._database.close()
+        with self._lock:
+            self._database.close()
 
     async def _write_all(self) -> None:
         batch, self._changed = self._changed, {}
@@ -122,6 +125,11 @@ class Registry:
         failpoint(_BEFORE)
         kept = [(k, n, msgspec.msgpack.encode(r)) for (k, n), r in batch.items() if r is not None]
         gone = [place for place, record in batch.items() if record is None]
+        with self._lock:
+            self._transact(kept, gone)
+        failpoint(_AFTER)
+
+    def _transact(self, kept: list[tuple[str, str, bytes]], gone: list[tuple[str, str]]) -> None:
         self._database.execute("BEGIN IMMEDIATE")
         try:
             self._database.executemany("INSERT OR REPLACE INTO records VALUES (?, ?, ?)", kept)
@@ -131,4 +139,3 @@ class Registry:
             if self._database.in_transaction:
                 self._database.execute("ROLLBACK")
             raise
-        failpoint(_AFTER)

@@ -11,6 +11,8 @@ from atoll.identity import Permission as P
 from atoll.service.coordinator._desk import Desk
 from atoll.service.coordinator._refusals import Refusal
 from atoll.service.coordinator._route import MIB, TEXT, Asked, Route
+from atoll.service.coordinator._routes_audit import AUDIT_ROUTES
+from atoll.service.coordinator._routes_identity import IDENTITY_ROUTES
 from atoll.wire import (
     Answer,
     Attend,
@@ -96,4 +98,6 @@ ROUTES = (
     Route("GET", "/v1/nodes", P.NODE_SEE, NodeList, lambda d, a: d.nodes(who=a.who)),
     Route("POST", "/v1/checks", P.RUN_CHECK, Checked, lambda d, a: d.check(a.body, who=a.who), Check),
     Route("POST", "/v1/objects/lack", P.OBJECT_PUT, Lacking, lambda d, a: d.lack(a.body, who=a.who), Lack, limit=64 * MIB),
+    *AUDIT_ROUTES,
+    *IDENTITY_ROUTES,
 )  # fmt: skip

@@ -39,13 +39,19 @@ class Tenancy:
         federation, user = self._runs.get(run, _NOBODY)
         if isinstance(objects, Mapping):
             self._sizes.update(objects)
-        for counts in (self._named.setdefault(federation, Counter()), self._users.setdefault((federation, user), Counter())):
+        for counts in (
+            self._named.setdefault(federation, Counter()),
+            self._users.setdefault((federation, user), Counter()),
+        ):
             counts.update(dict.fromkeys(objects, 1))
 
     def unnamed(self, run: str, objects: Iterable[str]) -> None:
         """And doesn't any more."""
         federation, user = self._runs.get(run, _NOBODY)
-        for counts in (self._named.get(federation, Counter()), self._users.get((federation, user), Counter())):
+        for counts in (
+            self._named.get(federation, Counter()),
+            self._users.get((federation, user), Counter()),
+        ):
             for digest in objects:
                 counts[digest] -= 1
                 if counts[digest] <= 0:
@@ -67,7 +73,11 @@ class Tenancy:
 
     def owns(self, federation: str, digest: str) -> bool:
         """Whether an object is the federation's, be it here or not."""
-        return not self.apart or digest in self._named.get(federation, ()) or digest in self._brought.get(federation, ())
+        return (
+            not self.apart
+            or digest in self._named.get(federation, ())
+            or digest in self._brought.get(federation, ())
+        )
 
     def lane(self, federation: str, digest: str) -> str:
         """By which name an object is to be received apart from others'; "" when it is the federation's already."""
@@ -103,7 +113,7 @@ class Tenancy:
 
     # -- how much that is --------------------------------------------------------------------------------------
 
-    def users_of(self, federation: str, digest: str) -> str:
+    def user_of(self, federation: str, digest: str) -> str:
         """The user whose run names an object of a federation, or who brought it; "" when nobody did."""
         for (of, user), counts in self._users.items():
             if of == federation and digest in counts:

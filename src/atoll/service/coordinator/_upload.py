@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
 import msgspec
@@ -28,8 +28,9 @@ _entries = msgspec.json.Decoder(list[_Entry])
 class Upload:
     """One body. One thread at a time uses it, and not the event loop's: its methods hash, write and wait for the disk."""
 
-    def __init__(self, store: Store) -> None:
-        self._store, self._lock = store, threading.Lock()
+    def __init__(self, store: Store, lane: Callable[[str], str] = lambda digest: "") -> None:
+        """`lane`: by which name an object is received apart from others'; "" for one that the sender may know of."""
+        self._store, self._lane, self._lock = store, lane, threading.Lock()
         self._head = bytearray()
         self._entries: deque[_Entry] | None = None
         self._part: Part | None = None
@@ -117,7 +118,7 @@ class Upload:
         assert self._entries is not None
         while self._part is None and self._entries:
             digest, size, offset = self._entries.popleft()
-            self._part = self._store.receive(digest, size)
+            self._part = self._store.receive(digest, size, apart=self._lane(digest))
             self._skip = self._part.held - offset
             if self._skip < 0:
                 message = f"{digest} goes on at {self._part.held:,}, not at {offset:,}"
