@@ -173,7 +173,7 @@ class Administrator:
         near = (
             suggestion(name, [m.name for m in found], what="names")
             if found
-            else f"atoll invite {what} {name}"
+            else "see who is there: atoll user ls --all"
         )
         raise NotFound("identity.unknown", f"{self.federation} has no {what} called {name}", near)
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 SKEW = 60.0  # seconds that two clocks may differ without a word
 TWICE = 60.0  # seconds within which a second fencing is another daemon's, not an old request's that came late
 STRANGERS = frozenset({"wire.refused", "wire.bad-answer"})  # what a proxy says while the coordinator is away
+PENDING = frozenset({"identity.waiting", "identity.expired-credential"})  # until an administrator approves it
 FOR_EVER = frozenset({400, 401, 403, 404, 409, 413, 422})  # statuses of a hello that no patience mends
 
 
@@ -110,7 +111,8 @@ class Link:
     def _gone(self, error: AtollError) -> None:
         if not self._away and not self._weather.closing:
             away = "can't be reached" if isinstance(error, Unreachable) else "does not take requests"
-            self._warn(f"the coordinator {away}; trying on: {error.message}")
+            mend = f"; {error.mend}" if error.code in PENDING else ""
+            self._warn(f"the coordinator {away}; trying on: {error.message}{mend}")
         self._away = True
 
     def _back(self) -> None:
@@ -132,4 +134,4 @@ class Link:
 
 def _for_ever(error: AtollError) -> bool:
     """Whether it is the coordinator that says so, and not what stands before it while it is away."""
-    return getattr(error, "status", 0) in FOR_EVER and error.code not in STRANGERS
+    return getattr(error, "status", 0) in FOR_EVER and error.code not in STRANGERS | PENDING

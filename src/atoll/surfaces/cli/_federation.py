@@ -32,12 +32,16 @@ def ls(values: Namespace, out: Output) -> int:
 
 def create(values: Namespace, out: Output) -> int:
     """Make one."""
-    with talking_to(needed(values.on)) as client:
+    place = needed(values.on)
+    with talking_to(place) as client:
         asked = Federation(name=values.federation, open=values.open)
         made = client.call("POST", "/v1/federations", asked, Federation)
     out.document("atoll.federation/1", _document(made))
     out.line(f"{made.name}: every node that comes is in it" if made.open else f"{made.name}: no nodes yet")
-    if not made.open:
+    if place.key:
+        out.line(f"  your key is its root: it decides who belongs to {made.name}")
+        out.line(f"  invite one   atoll invite node NODE --federation {made.name}{out.on}")
+    elif not made.open:
         out.line(f"  add one      atoll federation add-node {made.name} NODE{out.on}")
     return 0
 

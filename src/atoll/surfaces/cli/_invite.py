@@ -11,7 +11,7 @@ from atoll.identity import ROLES_OF, Role
 from atoll.surfaces._administering import Wish, administering
 from atoll.surfaces._places import needed
 from atoll.surfaces.cli._output import Output
-from atoll.surfaces.cli._words import span
+from atoll.surfaces.cli._words import until
 from atoll.values import ConfigError
 
 TTL = 900.0  # seconds
@@ -34,7 +34,7 @@ def invite(values: Namespace, out: Output) -> int:
     )  # fmt: skip
     what = {"user": f"as {', '.join(made.roles)}", "node": "with its node", "host": "with its host"}[kind]
     out.line(
-        f"{made.name} may join {link.federation} {what}, once, within {span(wish.ttl)}. They paste this:"
+        f"{made.name} may join {link.federation} {what}, once, and the invitation is good {until(wish.ttl)}. They paste this:"
     )
     out.line()
     out.line(f"    {command}")

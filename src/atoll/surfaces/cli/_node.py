@@ -66,7 +66,7 @@ def ls(values: Namespace, out: Output) -> int:
 def table(nodes: list[NodeInfo], out: Output) -> None:
     """Nodes, one a line."""
     rows = [
-        (n.name, out.paint(n.status, "green" if n.status == "here" else "yellow"), age(n.since), f"{n.busy}/{n.slots}",
+        (n.name, out.paint(n.status, "green" if n.status == "here" else "yellow"), age(n.since) if n.since else "never", f"{n.busy}/{n.slots}",
          ", ".join(n.data) or "-", ", ".join(n.federations) or "-", n.version, _remarks(n))
         for n in nodes
     ]  # fmt: skip
