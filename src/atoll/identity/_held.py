@@ -59,7 +59,7 @@ class Held:
             if not standing.is_chained(turn):
                 raise _bad(f"{turn.new.id} can't take the place of {turn.said.old}")
         for word in self.revocations.values():
-            if not standing.may_revoke(word):
+            if not standing.could_revoke(word):
                 raise _bad(f"{word.signer} may not revoke {word.said.key}")
         _check_names(standing)
         return standing

@@ -110,7 +110,8 @@ class Roster:
         self._held.revocations[told.id], self._standing = word, None
 
     def rotate(self, told: Both) -> Member:
-        """Put a new key in the place of an old one. Raises `IdentityError`, as `add` does, `identity.unknown` and `identity.rotated`."""
+        """Put a new key in the place of an old one. Raises `IdentityError`, as `add` does, `identity.unknown`, `identity.rotated`,
+        `identity.key-taken`."""
         turn = turn_of(told)
         standing, old, new = self._now(), turn.said.old, turn.new.id
         had = self._held.turns.get(old)
@@ -125,7 +126,7 @@ class Roster:
             raise IdentityError("identity.unknown", f"nobody here has the key {old}", "enrol first")
         if standing.known(new) or new == self.root.id:
             raise IdentityError(
-                "identity.token-spent", f"the key {new} is somebody's already", "make a new one"
+                "identity.key-taken", f"the key {new} is somebody's already", "make a new one"
             )
         self._room(self._held.turns)
         self._held.turns[old], self._standing = turn, None

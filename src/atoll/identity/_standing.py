@@ -28,6 +28,7 @@ class _Past:
     """What somebody was ever granted, revoked or not."""
 
     grant: Grant  # the first one
+    key: PublicKey
     roles: set[Role] = field(default_factory=set)
     nearest: int = DEPTH + 1  # to the root, as an administrator
 
@@ -44,7 +45,7 @@ class Standing:
         self._now: dict[str, PublicKey] = {}
         self._keep: dict[str, frozenset[str]] = {}  # of each key that vouches no more
         self._gone: set[str] = set()  # keys, first ones, and tokens
-        self._tokens: dict[str, str] = {}  # to the first key that each let in
+        self._tokens: dict[str, _Past] = {}  # what each of them ever granted
         self._past: dict[str, _Past] = {}
         self._members: dict[str, Member] = {}  # by their first key
         self._names: dict[str, str] = {}  # in small letters, to first keys
@@ -110,6 +111,8 @@ class Standing:
             return "" if entry.joined else "it is made out to a member, and there is none with that key"
         if (past.grant.name, past.grant.kind) != (entry.grant.name, entry.grant.kind):
             return f"its key is that of the {past.grant.kind} {past.grant.name}"
+        if entry.grant.owner not in ("", past.grant.owner):
+            return f"it is {past.grant.owner or 'nobody'}'s"
         return ""
 
     def is_chained(self, turn: Turn) -> bool:
@@ -142,17 +145,21 @@ class Standing:
     def may_revoke(self, word: Word) -> bool:
         """Whether the signer had the right to (the third rule)."""
         target, signer = self.first(word.said.key), self.first(word.signer)
-        if target == self._root:
+        if target == self._root or not self.could_revoke(word):
             return False
         if word.signer == self._root or target == signer:
             return True
-        own, other = self._past.get(signer), self._past.get(self._tokens.get(target, target))
-        if own is None:
-            return False
+        own, other = self._past[signer], self._tokens.get(target, self._past.get(target))
         if Role.ADMINISTRATOR in own.roles:
             return other is None or other.nearest > DEPTH or own.nearest <= other.nearest
-        owner = other.grant.owner if other else ""
-        return bool(owner) and owner == own.grant.name and Role.SITE_OWNER in own.roles
+        return other is not None and other.grant.owner == own.grant.name
+
+    def could_revoke(self, word: Word) -> bool:
+        """Whether the signer ever had the right to revoke anybody."""
+        if word.signer == self._root or self.first(word.signer) == self.first(word.said.key):
+            return True
+        past = self._past.get(self.first(word.signer))
+        return past is not None and not past.roles.isdisjoint({Role.ADMINISTRATOR, Role.SITE_OWNER})
 
     def _turn(self, turn: Turn) -> None:
         first, new = self.first(turn.said.old), turn.new.id
@@ -173,40 +180,34 @@ class Standing:
             self._retire(key, said.keep)
 
     def _remember(self, entry: Entry) -> None:
-        depth = self.depth(entry.signer) + 1
-        if depth > DEPTH or (entry.joined is None and not self.known(entry.key)):
+        first, depth = self.first(entry.key), self.depth(entry.signer) + 1
+        if depth <= DEPTH and entry.joined is not None and first not in self._past:
+            self._past[first] = _Past(entry.grant, entry.joined)
+        past = self._past.get(first)
+        if depth > DEPTH or past is None:
             return
-        past = self._past.setdefault(self.first(entry.key), _Past(entry.grant))
-        self._tokens[entry.token] = self.first(entry.key)
-        past.roles |= set(entry.grant.roles)
-        if Role.ADMINISTRATOR in entry.grant.roles:
-            past.nearest = min(past.nearest, depth)
+        self._tokens[entry.token] = _Past(past.grant, past.key)
+        for granted in (past, self._tokens[entry.token]):
+            granted.roles |= set(entry.grant.roles)
+            if Role.ADMINISTRATOR in entry.grant.roles:
+                granted.nearest = min(granted.nearest, depth)
 
     def _place(self, entry: Entry) -> None:
-        if entry.token in self._gone or not self.vouches(entry.signer, entry.token):
+        past = self._past.get(self.first(entry.key))
+        if past is None or entry.token in self._gone or not self.vouches(entry.signer, entry.token):
             return
         first, grant = self.first(entry.key), entry.grant
-        had = self._members.get(first)
-        if had is None and entry.joined is None:
-            return
+        had, roles = self._members.get(first), frozenset(grant.roles)
         approved = not grant.approve or self._is_approved(first, entry.token)
-        if had is not None and (approved or not had.approved):
-            owner = had.owner or grant.owner
-            roles = had.roles | set(grant.roles) if approved == had.approved else frozenset(grant.roles)
-            self._members[first] = replace(had, roles=roles, owner=owner, approved=approved)
-        elif had is None and entry.joined is not None:
-            key = self._now.get(first, entry.joined)
+        if had is None:
+            key = self._now.get(first, past.key)
             self._members[first] = Member(
-                key,
-                first,
-                grant.name,
-                grant.kind,
-                frozenset(grant.roles),
-                grant.federation,
-                grant.owner,
-                approved,
+                key, first, grant.name, grant.kind, roles, grant.federation, past.grant.owner, approved
             )
             self._names[grant.name.lower()] = first
+        elif approved or not had.approved:
+            roles = had.roles | roles if approved == had.approved else roles
+            self._members[first] = replace(had, roles=roles, approved=approved)
 
     def _is_approved(self, first: str, token: str) -> bool:
         return any(self.vouches(word.signer, token) for word in self._approvals.get(first, ()))
