@@ -40,9 +40,9 @@ def _examine(export: bytes, of: str = OF, keys: tuple[Key, ...] = (KEY,), *kept:
 
 def test_an_export_is_one_file_that_can_be_verified_anywhere(path):
     export = _exported(path)
-    assert _examine(export) == Verdict(10, 1)
+    assert _examine(export) == Verdict(10, 10)
     assert export.count(b"\n") == 11
-    assert verdict(path.read_bytes().splitlines(keepends=True)) == Verdict(12, 1)
+    assert verdict(path.read_bytes().splitlines(keepends=True)) == Verdict(12, 10)
 
 
 def test_the_entries_of_an_export_can_be_read(path):
@@ -55,7 +55,7 @@ def test_an_empty_log_can_be_exported(path):
     out = io.BytesIO()
     with open_log(path) as log:
         log.export(out, KEY)
-    assert _examine(out.getvalue()) == Verdict(0, 1)
+    assert _examine(out.getvalue()) == Verdict(0, 0)
 
 
 @pytest.mark.parametrize("n", range(1, 11))
@@ -157,6 +157,6 @@ def test_a_long_log_is_exported_and_verified_in_little_memory(path, tmp_path):
             peak = tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
-    assert found == Verdict(8_000, 1)
+    assert found == Verdict(8_000, 8_000)
     assert path.stat().st_size > 8_000_000
     assert peak < 3_000_000
