@@ -114,6 +114,23 @@ def test_who_watches_takes_no_model_and_begins_nothing(role: Role):
         assert not may(permission, [role], own=True)
 
 
+@pytest.mark.parametrize(
+    "permission",
+    [
+        P.NODE_INVITE,
+        P.NODE_APPROVE,
+        P.USER_INVITE,
+        P.USER_APPROVE,
+        P.USER_REVOKE,
+        P.HOST_INVITE,
+        P.HOST_APPROVE,
+        P.HOST_REVOKE,
+    ],
+)
+def test_only_an_administrator_lets_anybody_in_or_throws_them_out(permission: Permission):
+    assert [role for role in Role if may(permission, [role], own=True)] == [Role.ADMINISTRATOR]
+
+
 def test_no_user_may_speak_as_a_machine_and_no_machine_as_a_user():
     for role in ROLES_OF["user"]:
         for permission in (P.NODE_CALL, P.HOST_CALL, P.RUN_DRIVE):

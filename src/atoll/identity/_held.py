@@ -13,7 +13,7 @@ from typing import Annotated, Literal, TypeVar
 import msgspec
 from msgspec import Meta
 
-from atoll.identity._entries import Entry, Turn, Word, entry_of, turn_of, word_of
+from atoll.identity._enrolments import Enrolment, Turn, Word, enrolment_of, turn_of, word_of
 from atoll.identity._errors import IdentityError
 from atoll.identity._keys import PublicKey
 from atoll.identity._standing import Standing
@@ -41,7 +41,7 @@ _DECODER = msgspec.json.Decoder(_Rolls)
 class Held:
     """What was told, each thing once."""
 
-    entries: dict[str, Entry] = field(
+    entries: dict[str, Enrolment] = field(
         default_factory=dict
     )  # by the token's id; who vouches comes before whom it vouches for
     turns: dict[str, Turn] = field(default_factory=dict)  # by the old key's id
@@ -81,7 +81,7 @@ class Held:
             _joined(self.approvals, other.approvals),
             _joined(self.revocations, other.revocations),
         )
-        if max(map(len, (both.entries, both.turns, both.approvals, both.revocations))) > MOST:
+        if max(len(both.entries), len(both.turns), len(both.approvals), len(both.revocations)) > MOST:
             raise _bad(f"together they have more than {MOST:,} entries")
         return both
 
@@ -130,7 +130,7 @@ def read_held(data: bytes, *, most: int = LARGEST) -> tuple[PublicKey, str, Held
         turn = turn_of(told)
         held.turns[turn.said.old] = turn
     for grant, joined in rolls.entries:
-        entry = entry_of(grant, joined, federation)
+        entry = enrolment_of(grant, joined, federation)
         held.entries[entry.token] = entry
     for word in rolls.approvals:
         held.approvals[word.id] = word_of(word, Approval, federation)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sized
 from typing import Self, final
 
-from atoll.identity._entries import Entry, Member, entry_of, turn_of, word_of
+from atoll.identity._enrolments import Enrolment, Member, enrolment_of, turn_of, word_of
 from atoll.identity._errors import IdentityError
 from atoll.identity._held import LARGEST, MOST, Held, read_held
 from atoll.identity._keys import PublicKey
@@ -65,7 +65,7 @@ class Roster:
         Raises `IdentityError`: what `check` does, `identity.bad-entry`, `identity.expired`, `identity.token-spent`,
         `identity.name-taken`, `identity.revoked`, `identity.not-authorised`, `identity.roster-full`.
         """
-        entry = entry_of(grant, joined, self.federation)
+        entry = enrolment_of(grant, joined, self.federation)
         standing = self._now()
         had = self._held.entries.get(entry.token)
         if had is None:
@@ -184,7 +184,7 @@ class Roster:
         roles = frozenset({Role.ADMINISTRATOR})
         return Member(self.root, self.root.id, ROOT, "user", roles, self.federation)
 
-    def _admit(self, entry: Entry, standing: Standing, now: float | None) -> None:
+    def _admit(self, entry: Enrolment, standing: Standing, now: float | None) -> None:
         grant = entry.grant
         if now is not None and now > grant.expires:
             raise IdentityError(

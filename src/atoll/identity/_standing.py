@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from atoll.identity._entries import Entry, Member, Turn, Word
+from atoll.identity._enrolments import Enrolment, Member, Turn, Word
 from atoll.identity._keys import PublicKey
 from atoll.identity._roles import Role
 from atoll.identity._statements import Grant, Revocation
@@ -98,7 +98,7 @@ class Standing:
         past = self._past.get(self.first(signer))
         return 0 if signer == self._root else past.nearest if past else DEPTH + 1
 
-    def objection(self, entry: Entry) -> str:
+    def objection(self, entry: Enrolment) -> str:
         """Why an entry can't ever have stood; "" when it could."""
         if self.first(entry.key) == self._root:
             return "the root's key is nobody else's"
@@ -124,7 +124,7 @@ class Standing:
 
     # -- putting it together ----------------------------------------------------------------------------------------
 
-    def fill(self, entries: Iterable[Entry]) -> None:
+    def fill(self, entries: Iterable[Enrolment]) -> None:
         """Take all entries, in an order in which those who vouch come before those they vouch for."""
         entries = list(entries)
         for entry in entries:
@@ -137,7 +137,7 @@ class Standing:
         self._members = {first: m for first, m in self._members.items() if first not in self._gone}
         self._names = {m.name.lower(): first for first, m in self._members.items()}
 
-    def add(self, entry: Entry) -> None:
+    def add(self, entry: Enrolment) -> None:
         """Take one more, whom no revocation concerns."""
         self._remember(entry)
         self._place(entry)
@@ -179,7 +179,7 @@ class Standing:
         for key in self._chain.get(first, [first]):
             self._retire(key, said.keep)
 
-    def _remember(self, entry: Entry) -> None:
+    def _remember(self, entry: Enrolment) -> None:
         first, depth = self.first(entry.key), self.depth(entry.signer) + 1
         if depth <= DEPTH and entry.joined is not None and first not in self._past:
             self._past[first] = _Past(entry.grant, entry.joined)
@@ -192,7 +192,7 @@ class Standing:
             if Role.ADMINISTRATOR in entry.grant.roles:
                 granted.nearest = min(granted.nearest, depth)
 
-    def _place(self, entry: Entry) -> None:
+    def _place(self, entry: Enrolment) -> None:
         past = self._past.get(self.first(entry.key))
         if past is None or entry.token in self._gone or not self.vouches(entry.signer, entry.token):
             return

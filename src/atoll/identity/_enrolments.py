@@ -47,7 +47,7 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class Enrolment:
     """An invitation and who took it up. `joined` is None when it was made out to a member, who needs not."""
 
     told: tuple[Signed, Both | None]
@@ -89,7 +89,7 @@ def rotate(old: Key, new: Key, *, time: int, keep: tuple[str, ...] = ()) -> Both
     return sign_both(Rotation(old=old.id, new=new.public.text, time=time, keep=keep), old, new)
 
 
-def entry_of(grant: Signed, joined: Both | None, federation: str) -> Entry:
+def enrolment_of(grant: Signed, joined: Both | None, federation: str) -> Enrolment:
     """The entry that these make. Raises `IdentityError`: whatever `check` does, and `identity.bad-entry`."""
     said = check(grant, Grant)
     _of_here(said.federation, federation)
@@ -97,9 +97,9 @@ def entry_of(grant: Signed, joined: Both | None, federation: str) -> Entry:
     if joined is None:
         if not said.key:
             raise _bad(said.name, "nobody has taken the invitation up")
-        return Entry((grant, None), said, None, token, said.key, grant.signer.id)
+        return Enrolment((grant, None), said, None, token, said.key, grant.signer.id)
     key = _joined(said, joined)
-    return Entry((grant, joined), said, key, token, key.id, grant.signer.id)
+    return Enrolment((grant, joined), said, key, token, key.id, grant.signer.id)
 
 
 def _joined(grant: Grant, both: Both) -> PublicKey:
@@ -132,7 +132,7 @@ def turn_of(both: Both) -> Turn:
 
 
 def word_of(told: Signed, kind: type[Approval] | type[Revocation], federation: str) -> Word:
-    """The approval or revocation that was signed. Raises as `entry_of` does."""
+    """The approval or revocation that was signed. Raises as `enrolment_of` does."""
     said = check(told, kind)
     _of_here(said.federation, federation)
     return Word(told, said, told.signer.id)
