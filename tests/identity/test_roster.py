@@ -321,6 +321,11 @@ def test_a_revocation_by_whoever_has_no_right_to_is_refused(village: Village, si
     assert village.roster.who(key("hospital-a").id) is not None
 
 
+def test_a_stranger_can_not_even_revoke_itself(village: Village):
+    word = village.revoke(key("stranger").id, by=key("stranger"))
+    assert refusal(village.roster.revoke, word) == "identity.not-authorised"
+
+
 def test_nobody_revokes_the_root_or_an_administrator_nearer_to_it(village: Village):
     near = village.administrator("near")
     deep = village.administrator("deep", by=near)
@@ -639,6 +644,42 @@ def test_who_was_told_of_a_revocation_forgets_it_for_nobody(village: Village):
     village.roster.revoke(village.revoke(key("bad").id))
     village.roster.merge(before)  # a coordinator that keeps the revocation back
     assert village.roster.who(key("bad").id) is None
+
+
+def test_who_knows_a_roster_learns_what_is_new_in_it(village: Village):
+    village.welcome("hospital-a")
+    near = village.again()
+    village.welcome("hospital-b", approve=True)
+    village.roster.approve(village.approve(key("hospital-b").id))
+    village.roster.rotate(village.rotate("hospital-a", "second"))
+    village.welcome("bad")
+    village.roster.revoke(village.revoke(key("bad").id))
+    near.add(*village.entry("hospital-c"))
+    near.learn(village.roster.export())
+    near.learn(village.roster.export())
+    assert names(near) == ["hospital-a", "hospital-b", "hospital-c"]
+    assert near.who(key("second").id) is not None
+
+
+@given(st.data())
+def test_what_was_changed_in_a_known_roster_is_not_learnt(data: st.DataObject):
+    changed = bytearray(DATA)
+    at = data.draw(st.integers(0, len(DATA) - 1))
+    changed[at] ^= data.draw(st.integers(1, 255))
+    near = read(DATA)
+    assert refusal(near.learn, bytes(changed)).startswith("identity.")
+    assert near.export() == DATA
+
+
+def test_nothing_is_learnt_from_another_root_or_a_longer_message(village: Village):
+    village.welcome("hospital-a")
+    other = Roster(key("mallory").public, "heart")
+    for roster, code in (
+        (other, "identity.other-roster"),
+        (Roster(village.root.public, "lungs"), "identity.other-roster"),
+    ):
+        assert refusal(village.roster.learn, roster.export()) == code
+    assert refusal(village.roster.learn, DATA, most=100) == "identity.too-large"
 
 
 def contradiction(village: Village, what: str) -> Roster:

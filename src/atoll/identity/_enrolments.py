@@ -31,7 +31,8 @@ SKEW = 60  # seconds by which clocks may differ
 class Member:
     """Somebody on the roster. `first` is the id of the key it joined with, the same for as long as it is a member."""
 
-    key: PublicKey  # the one that it has now
+    id: str  # of the key that it has now
+    key: PublicKey
     first: str
     name: str
     kind: Kind
@@ -39,11 +40,6 @@ class Member:
     federation: str
     owner: str = ""  # of a node: the name of the user whose it is
     approved: bool = True  # else it waits for an administrator, and counts for nothing
-
-    @property
-    def id(self) -> str:
-        """The id of its key."""
-        return self.key.id
 
 
 @dataclass(frozen=True, slots=True)

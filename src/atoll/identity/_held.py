@@ -68,7 +68,7 @@ class Held:
         """What both were told. Raises `IdentityError` (`identity.bad-roster`) when they were told contradictory things."""
         for token, entry in other.entries.items():
             own = self.entries.get(token, entry)
-            if (own.key, own.told[0].id) != (entry.key, entry.told[0].id):
+            if own.told != entry.told and (own.key, own.told[0].id) != (entry.key, entry.told[0].id):
                 raise _bad(
                     f"one token is that of {own.grant.name}, {own.key}, and of {entry.grant.name}, {entry.key}"
                 )
@@ -112,8 +112,8 @@ class Held:
         yield from self.revocations
 
 
-def read_held(data: bytes, *, most: int = LARGEST) -> tuple[PublicKey, str, Held]:
-    """The root, the federation and what is held, every signature checked.
+def read_held(data: bytes, *, most: int = LARGEST, known: Held | None = None) -> tuple[PublicKey, str, Held]:
+    """The root, the federation and what is held, every signature checked, but of what was `known` to the letter.
 
     Raises `IdentityError`: `identity.too-large`, `identity.bad-roster`, and whatever an entry that doesn't hold does.
     """
@@ -125,21 +125,35 @@ def read_held(data: bytes, *, most: int = LARGEST) -> tuple[PublicKey, str, Held
         rolls = _DECODER.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _bad(str(error)) from None
-    held, federation = Held(), rolls.federation
-    for told in rolls.rotations:
-        turn = turn_of(told)
-        held.turns[turn.said.old] = turn
-    for grant, joined in rolls.entries:
-        entry = enrolment_of(grant, joined, federation)
-        held.entries[entry.token] = entry
-    for word in rolls.approvals:
-        held.approvals[word.id] = word_of(word, Approval, federation)
-    for word in rolls.revocations:
-        held.revocations[word.id] = word_of(word, Revocation, federation)
-    root = PublicKey.of(rolls.root)
+    root, federation = PublicKey.of(rolls.root), rolls.federation
+    held = _checked(rolls, known or Held())
     if held.write(root, federation) != data:
         raise _bad("something in it stands twice, or in another form than it is written in")
     return root, federation, held
+
+
+def _checked(rolls: _Rolls, known: Held) -> Held:
+    held, federation = Held(), rolls.federation
+    turns = {turn.told: turn for turn in known.turns.values()}
+    for told in rolls.rotations:
+        turn = turns.get(told) or turn_of(told)
+        held.turns[turn.said.old] = turn
+    entries = {entry.told: entry for entry in known.entries.values()}
+    for pair in rolls.entries:
+        entry = entries.get(pair) or enrolment_of(*pair, federation)
+        held.entries[entry.token] = entry
+    for one in rolls.approvals:
+        held.approvals[one.id] = _word(one, Approval, known.approvals, federation)
+    for one in rolls.revocations:
+        held.revocations[one.id] = _word(one, Revocation, known.revocations, federation)
+    return held
+
+
+def _word(
+    told: Signed, kind: type[Approval] | type[Revocation], known: Mapping[str, Word], federation: str
+) -> Word:
+    word = known.get(told.id)
+    return word if word is not None and word.told == told else word_of(told, kind, federation)
 
 
 def _joined(one: Mapping[str, T], other: Mapping[str, T]) -> dict[str, T]:

@@ -20,6 +20,7 @@ from atoll.identity._roles import Role
 from atoll.identity._statements import Grant, Revocation
 
 DEPTH = 8
+_REVOKERS = {Role.ADMINISTRATOR, Role.SITE_OWNER}
 ROOT = "root"  # what the root goes by, and nobody else
 
 
@@ -156,10 +157,13 @@ class Standing:
 
     def could_revoke(self, word: Word) -> bool:
         """Whether the signer ever had the right to revoke anybody."""
-        if word.signer == self._root or self.first(word.signer) == self.first(word.said.key):
+        if word.signer == self._root:
             return True
-        past = self._past.get(self.first(word.signer))
-        return past is not None and not past.roles.isdisjoint({Role.ADMINISTRATOR, Role.SITE_OWNER})
+        signer = self.first(word.signer)
+        past = self._past.get(signer)
+        if past is None:
+            return False
+        return signer == self.first(word.said.key) or not past.roles.isdisjoint(_REVOKERS)
 
     def _turn(self, turn: Turn) -> None:
         first, new = self.first(turn.said.old), turn.new.id
@@ -202,7 +206,15 @@ class Standing:
         if had is None:
             key = self._now.get(first, past.key)
             self._members[first] = Member(
-                key, first, grant.name, grant.kind, roles, grant.federation, past.grant.owner, approved
+                key.id,
+                key,
+                first,
+                grant.name,
+                grant.kind,
+                roles,
+                grant.federation,
+                past.grant.owner,
+                approved,
             )
             self._names[grant.name.lower()] = first
         elif approved or not had.approved:
