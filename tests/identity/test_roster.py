@@ -15,6 +15,7 @@ from atoll.identity import (
     Both,
     Grant,
     IdentityError,
+    Join,
     PublicKey,
     Revocation,
     Role,
@@ -24,6 +25,7 @@ from atoll.identity import (
     join,
     rotate,
     sign,
+    sign_both,
 )
 
 NODE = (Role.NODE,)
@@ -185,6 +187,12 @@ def test_parts_of_different_identities_make_no_entry(village: Village, what: str
     assert len(village.roster) == 0
 
 
+def test_who_joins_under_another_name_is_refused(village: Village):
+    grant, token_key = village.grant("hospital-a"), key("token of hospital-a")
+    said = Join(token=token_key.public.text, key=key("spy").public.text, name="hospital-b", time=1_500)
+    assert refusal(village.roster.add, grant, sign_both(said, token_key, key("spy"))) == "identity.bad-entry"
+
+
 def test_a_signature_is_not_anothers(village: Village):
     grant, joined = village.entry("hospital-a")
     _, other = village.entry("hospital-b")
@@ -301,7 +309,9 @@ def test_who_was_revoked_is_nobody_and_stays_so(village: Village):
 
 def test_an_invitation_is_revoked_before_anybody_takes_it_up(village: Village):
     village.roster.revoke(village.revoke(token("hospital-a")))
+    before = village.roster.digest
     assert refusal(village.roster.add, *village.entry("hospital-a")) == "identity.revoked"
+    assert (village.roster.digest, len(village.roster)) == (before, 0)
 
 
 @pytest.mark.parametrize("signer", ["stranger", "scientist", "hospital-b", "revoked"])
@@ -360,6 +370,15 @@ def test_whom_a_revoked_administrator_invited_goes_too_but_for_those_kept(villag
     village.welcome("of-the-deputy", by=key("deputy"))
     village.roster.revoke(village.revoke(bad.id, keep=(token("good"),)))
     assert names(village.roster) == names(village.again()) == ["good"]
+
+
+def test_of_two_revocations_the_stricter_counts(village: Village):
+    bad = village.administrator("bad")
+    for name in ("a", "b", "c"):
+        village.welcome(name, by=bad)
+    village.roster.revoke(village.revoke(bad.id, keep=(token("a"), token("b"))))
+    village.roster.revoke(village.revoke(bad.id, keep=(token("b"), token("c"))))
+    assert names(village.roster) == names(village.again()) == ["b"]
 
 
 def test_what_a_revoked_administrator_dated_back_is_worth_nothing(village: Village):
@@ -459,6 +478,17 @@ def test_a_rotation_that_can_not_be_is_refused(village: Village, what: str, code
     before = village.roster.digest
     assert refusal(village.roster.rotate, hostile_turn(village, what)) == code
     assert village.roster.digest == before
+
+
+def test_an_old_key_joins_no_more(village: Village):
+    village.welcome("hospital-a")
+    village.roster.rotate(village.rotate("hospital-a", "second"))
+    assert refusal(village.roster.add, promotion(village, "hospital-a", NODE)) == "identity.rotated"
+    assert (
+        village.roster.add(promotion(village, "hospital-a", NODE, key=key("second").id)).id
+        == key("second").id
+    )
+    assert village.again().who(key("second").id) is not None
 
 
 def test_an_old_key_invites_nobody_any_more(village: Village):
