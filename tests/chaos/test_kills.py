@@ -27,7 +27,7 @@ def disturb(
             assert ordeal.hear(random.randrange(every)), ordeal.tails()
             spin(random.random() * 0.1)
         else:
-            time.sleep(random.random() ** 3 * 1.5)
+            time.sleep(random.random() ** 3 * 1.2)
         if killed := strike(ordeal, random.choice(targets), random):
             done.append(killed)
     return done
@@ -85,7 +85,7 @@ def test_two_hundred_kills_change_nothing(
 
 @pytest.mark.parametrize(
     ("rounds", "kills"),
-    [pytest.param(16, 30), pytest.param(60, 200, marks=pytest.mark.chaos)],
+    [pytest.param(8, 30), pytest.param(60, 200, marks=pytest.mark.chaos)],
     ids=["short", "long"],
 )
 @pytest.mark.timeout(3600)
