@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from small_log import FORGER, KEY, NODE, OF, edit, open_log, point, signed_point, verdict, written
 
 from atoll.identity import Fault, IdentityError, Key, Signed, Verdict, exported, verify_export
-from atoll.identity._chain import digest_of
+from atoll.identity._chain import LINE, digest_of, lines_of
 
 
 @pytest.fixture
@@ -49,6 +49,10 @@ def test_the_entries_of_an_export_can_be_read(path):
     found = list(exported(io.BytesIO(_exported(path))))
     assert [entry.n for entry in found] == list(range(1, 11))
     assert found[0].kind == "begin"
+
+
+def test_of_a_line_that_is_too_long_no_more_is_read_than_shows_it():
+    assert [len(line) for line in lines_of(io.BytesIO(b"x" * (LINE + 10)))] == [LINE + 1, 9]
 
 
 def test_an_empty_log_can_be_exported(path):
