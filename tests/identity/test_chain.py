@@ -166,6 +166,7 @@ def test_what_a_checkpoint_vouches_for_is_not_blamed(path, n):
     other = [*lines[:n], *forge(lines, n, who="k-nobody")[n:]]
     assert bad(other) == n
     assert bad(other, point(lines, n)) == n + 1
+    assert verdict(other, (point(lines, n),)).proven == n
 
 
 @pytest.mark.parametrize("left", [0, 1, 5, 9])
