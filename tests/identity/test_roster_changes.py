@@ -205,6 +205,21 @@ def test_a_rotation_that_can_not_be_is_refused(village: Village, what: str, code
     assert village.roster.digest == before
 
 
+def test_an_administrator_who_rotates_its_key_can_keep_whomever_it_vouched_for(village: Village):
+    ana = village.administrator("ana")
+    village.welcome("invited", by=ana)
+    village.welcome("approved", approve=True)
+    village.roster.approve(village.approve(key("approved").id, by=ana))
+    village.welcome("revoked", by=ana)
+    village.roster.revoke(village.revoke(key("revoked").id))
+    village.welcome("anothers")
+    keep = village.roster.vouched(ana.id)
+    assert keep == (token("invited"), token("approved"))
+    assert village.roster.vouched(key("invited").id) == ()
+    village.roster.rotate(village.rotate("ana", "ana-2", keep=keep))
+    assert names(village.again()) == ["ana", "anothers", "approved", "invited"]
+
+
 def test_an_old_key_joins_no_more(village: Village):
     village.welcome("hospital-a")
     village.roster.rotate(village.rotate("hospital-a", "second"))

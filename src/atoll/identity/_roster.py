@@ -55,6 +55,18 @@ class Roster:
         """Whether a key or a token (their ids) was revoked."""
         return self._now().gone(what)
 
+    def vouched(self, key: str) -> tuple[str, ...]:
+        """The ids of the tokens of all whom this key (its id) has invited or approved: what its rotation would `keep`."""
+        standing = self._now()
+        approved = {standing.first(w.said.key) for w in self._held.approvals.values() if w.signer == key}
+        return tuple(
+            token
+            for token, entry in self._held.entries.items()
+            if standing.first(entry.key) in standing.members
+            and not standing.gone(token)
+            and (entry.signer == key or (entry.grant.approve and standing.first(entry.key) in approved))
+        )
+
     def __len__(self) -> int:
         return len(self._held.entries)
 

@@ -106,7 +106,7 @@ class Approval(Statement, frozen=True, kw_only=True):
 class Revocation(Statement, frozen=True, kw_only=True):
     """From now on a key, or what an invitation's token (by its id) has let in, counts for nothing.
 
-    `keep`: the ids of the tokens of those that it had invited itself and that stay; all others go with it.
+    `keep`: the ids of the tokens of those that it had invited or approved and that stay; all others go with it.
     """
 
     key: KeyId
