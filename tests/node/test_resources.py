@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from random import Random
 from typing import Any
 
 import pytest
@@ -189,6 +190,66 @@ def test_workers_hold_no_more_memory_than_there_is(world: World, daemon: Start):
         world.ask(wants(run, number, memory=400))
         world.answers(number)
     assert [w.ended.is_set() for w in node.launcher.workers] == [True, True, False, False]
+
+
+class Books:
+    """What runs lie on at each moment, by the workers' own word."""
+
+    def __init__(self, needs: dict[str, Any]) -> None:
+        self._needs, self._lock = needs, threading.Lock()
+        self._alive: dict[int, tuple[str, list[str]]] = {}
+        self._running: list[str] = []
+        self.wrong: list[str] = []
+
+    def __call__(self, offer: Any, state: Any, worker: Any) -> None:
+        with self._lock:
+            if offer is None:
+                sight = worker.variables[SIGHT]
+                self._alive[worker.pid] = worker.run, [] if sight == "-1" else sight.split(",")
+                worker.last = lambda: self._alive.pop(worker.pid)
+            else:
+                self._running.append(offer.run)
+            self._compare()
+        if offer is not None:
+            worker.ended.wait(0.001)  # as long as it takes
+            with self._lock:
+                self._running.remove(offer.run)
+
+    def _compare(self) -> None:
+        alive = list(self._alive.values())
+        seen = [device for _, devices in alive for device in devices]
+        held = {
+            "the same GPU twice": len(seen) - len(set(seen)),
+            "another number of GPUs": sum(len(d) != self._needs[r].get("gpus", 0) for r, d in alive),
+            "CPUs": sum(self._needs[run]["cpus"] for run in self._running) > 4,
+            "memory": sum(self._needs[run].get("memory", 0) for run, _ in alive) > 1000,
+            "slots": len(self._running) > 3,
+        }
+        self.wrong += [what for what, wrong in held.items() if wrong]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_whatever_comes_nothing_is_given_twice_and_all_is_done(world: World, daemon: Start, seed: int):
+    random = Random(seed)
+    needs = {
+        f"r{i}": {"cpus": random.choice([0.5, 1, 2, 4]), "gpus": random.choice([0, 0, 1, 2]), "memory": random.choice([0, 300, 900])}
+        for i in range(7)
+    }  # fmt: skip
+    books = Books(needs)
+    daemon(
+        books, slots=3, workers=3, turn=random.choice([0.0, 0.01, 60.0]),
+        resources={"cpus": 4, "gpus": 2, "memory": 1000},
+    )  # fmt: skip
+    calls = [wants(run, number, **needs[run]) for number in range(1, 6) for run in needs]
+    random.shuffle(calls)
+    while calls:
+        some = random.randint(1, 9)
+        world.ask(*calls[:some])
+        calls = calls[some:]
+        world.until(lambda: len(world.open) < 9, 30)
+    world.until(lambda: len(world.accepted) == 35, 30)
+    assert all(isinstance(a.outcome, Good) for a in world.accepted)
+    assert books.wrong == []
 
 
 @pytest.mark.parametrize(
