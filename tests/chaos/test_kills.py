@@ -12,7 +12,14 @@ from ordeal import Ordeal, children, kill
 from verdict import examine
 
 EVERYBODY = ("coordinator", "node", "worker", "host", "program")
-MIDDLE = ("both", "both", "both", "coordinator", "host", "program")  # where the host is the coordinator's child
+MIDDLE = (
+    "both",
+    "both",
+    "both",
+    "coordinator",
+    "host",
+    "program",
+)  # where the host is the coordinator's child
 SEED = int(os.environ.get("SEED", "0")) or random.SystemRandom().randrange(1, 1 << 31)
 
 
