@@ -7,6 +7,7 @@ what changed becomes durable in one transaction for all who wait.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sqlite3
 from pathlib import Path
@@ -100,10 +101,14 @@ class Registry:
             await asyncio.shield(self._writing)
 
     def close(self) -> None:
-        """Write what waits, and let go."""
-        if self._changed:
-            self._write(self._changed)
-        self._database.close()
+        """Write what waits, and let go. On a full disk it is not written, and nobody was told that it was."""
+        try:
+            if self._changed:
+                self._write(self._changed)
+        except sqlite3.Error as error:
+            logging.getLogger("atoll.coordinator").warning("%s can't be written: %s", self._path, error)
+        finally:
+            self._database.close()
 
     async def _write_all(self) -> None:
         batch, self._changed = self._changed, {}
