@@ -10,8 +10,6 @@ from typing import Any
 import pytest
 from node_world import Daemon, World, offer, probe, spec
 
-from atoll.service.node._resources import needs_of, resources
-from atoll.values import ConfigError
 from atoll.wire import Bad, Good
 
 Start = Callable[..., Daemon]
@@ -276,37 +274,3 @@ def test_a_task_that_never_fits_is_refused_at_once_and_found_by_a_preflight(
     (problem,) = world.probes["p"]
     assert problem.code == "node.too-small"
     assert problem.message == f"one task needs {words}"
-
-
-def test_a_task_takes_the_threads_of_its_run_unless_it_says_otherwise():
-    from msgspec.structs import replace
-
-    assert needs_of(replace(spec(), threads=3)).cpus == 3.0
-    assert needs_of(replace(spec(cpus=2), threads=3)).cpus == 2.0
-
-
-def test_what_the_owner_did_not_say_is_found_out():
-    found = resources({}, {SIGHT: "4,GPU-7,-1,5"})
-    assert found.cpus >= 1
-    assert found.memory > 1 << 20
-    assert found.devices == ("4", "GPU-7")
-    assert found.document() == {"cpus": found.cpus, "gpus": 2.0, "memory": found.memory}
-
-
-@pytest.mark.parametrize(
-    ("gpus", "sight", "devices"),
-    [
-        (2, {}, ("0", "1")),
-        (1, {SIGHT: "4,5"}, ("4",)),
-        (0, {SIGHT: "4,5"}, ()),
-        (0, {}, ()),
-        (None, {SIGHT: ""}, ()),
-    ],
-)
-def test_gpus_are_those_that_the_daemon_sees(gpus: int | None, sight: Any, devices: Any):
-    assert resources({} if gpus is None else {"gpus": gpus}, sight).devices == devices
-
-
-def test_a_node_does_not_give_gpus_that_it_does_not_see():
-    with pytest.raises(ConfigError, match="--gpus 3, but CUDA_VISIBLE_DEVICES=4,5 shows 2"):
-        resources({"gpus": 3}, {SIGHT: "4,5"})

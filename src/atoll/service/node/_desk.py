@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from atoll.service.node._crew import Crew
 from atoll.service.node._lane import Held, Lane
-from atoll.service.node._resources import needs_of
 from atoll.service.workshop import Did, Failed, Ready, Said, Told, Unfit
 from atoll.wire import Bad, Offer, RunSpec
 
@@ -191,7 +190,7 @@ class Desk:
                 self._drop_waiting(known)
         held = self._held[id] = Held.of(offer)
         held.here = self._site.here(offer)
-        if lack := self._room.given.lacks(needs_of(spec)):
+        if lack := self._room.given.lacks(spec):
             self._finish(held, Bad(failure="refused", message=f"this node is too small for the app: {lack}"))
             return
         self._crew.lane(spec).waiting.append(held)
