@@ -1,16 +1,19 @@
-"""Times rounds with a large model against the machine's own ceiling over the same TLS, and weighs everybody's memory.
+"""Times rounds with a large model against the machine's own ceiling over the same TLS, and weighs everybody's memory; and a
+smaller model beside Flower's deployment, which can't carry the large one.
 
 Does not know what is trained: nothing is. Every reply and every model is unique.
 """
 
 from __future__ import annotations
 
+import argparse
 import statistics
 import subprocess
 import sys
 import tempfile
 import threading
 from pathlib import Path
+from typing import Any
 
 import _ceiling
 import deployed
@@ -23,18 +26,18 @@ def main() -> None:
     parser.add_argument("--nodes", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--megabytes", type=int, default=1000)
+    parser.add_argument("--peer-megabytes", type=int, default=100)
+    parser.add_argument("--no-peer", action="store_true", help="leave Flower out")
     parser.add_argument("--folder", help="where to work: a disk with room for ten models")
     options = parser.parse_args()
     size = options.megabytes * 1_000_000 // _ceiling.PIECE * _ceiling.PIECE
-    options.floats, options.arrays = size // 4, 25
     report = Report("bulk")
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         folder = Path(name)
-        with Federation(folder / "federation", nodes=options.nodes, tls=True) as federation:
-            peaks = Peaks(federation)
-            found = deployed.run(federation, folder, options)
-            peaks.end()
+        found, peaks = _ours(folder / "large", options, size)
         ceilings = [_both(folder, size, options.nodes) for _ in range(options.times)]
+        if not options.no_peer:
+            _beside_flower(report, folder / "small", options)
     seconds = statistics.median(found["rounds"])
     kept, bare = (statistics.median(c[i] for c in ceilings) for i in (0, 1))
     report.add(f"a round, {options.megabytes} MB, {options.nodes} nodes", seconds, "s", "transferred, hashed, written", kept,
@@ -46,6 +49,23 @@ def main() -> None:
     report.add("worker", peaks.of("worker") / 1e6, "MB", "the model", megabytes, at_most=1.6)
     report.details = {"setting": vars(options), "rounds": found["rounds"], "ceilings": ceilings}
     report.show(as_json=options.json)
+
+
+def _ours(folder: Path, options: argparse.Namespace, size: int) -> tuple[dict[str, Any], Peaks]:
+    """The rounds of a run with a model of so many bytes in a federation of its own, and what its processes held."""
+    options.floats, options.arrays = size // 4, 25
+    with Federation(folder / "federation", nodes=options.nodes, tls=True) as federation:
+        peaks = Peaks(federation)
+        found = deployed.run(federation, folder, options)
+        peaks.end()
+    return found, peaks
+
+
+def _beside_flower(report: Report, folder: Path, options: argparse.Namespace) -> None:
+    ours, _ = _ours(folder, options, options.peer_megabytes * 1_000_000)
+    theirs = deployed.flower(options)
+    report.add(f"a round, {options.peer_megabytes} MB, {options.nodes} nodes", statistics.median(ours["rounds"]), "s",
+               "Flower", theirs and statistics.median(theirs["rounds"]))  # fmt: skip
 
 
 def _both(folder: Path, size: int, clients: int) -> tuple[float, float]:

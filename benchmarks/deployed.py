@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("--no-peer", action="store_true", help="leave Flower out")
     options = parser.parse_args()
     report = Report("deployed")
-    peer = None if options.no_peer else _flower(options)
+    peer = None if options.no_peer else flower(options)
     with (
         tempfile.TemporaryDirectory() as folder,
         Federation(Path(folder) / "federation", nodes=options.nodes) as federation,
@@ -91,7 +91,8 @@ def _p90(values: list[float]) -> float:
     return statistics.quantiles(values, n=10)[-1]
 
 
-def _flower(options: Any) -> Any:
+def flower(options: Any) -> Any:
+    """The same by Flower's deployment; None when it can't be had."""
     from _peers import ensure, quiet
 
     print("Flower is measured (a minute or two)", file=sys.stderr, flush=True)

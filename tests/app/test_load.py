@@ -118,3 +118,34 @@ def test_an_object_of_another_kind_is_refused(folder: Path) -> None:
     with pytest.raises(ConfigError, match="is a int, not a ServerApp") as refused:
         read_project(folder).server_app()
     assert refused.value.code == "project.wrong-type"
+
+
+def test_what_one_task_takes_is_read_in_the_units_of_nodes(folder: Path) -> None:
+    text = (folder / "pyproject.toml").read_text()
+    (folder / "pyproject.toml").write_text(
+        f'{text}\n[tool.atoll.resources]\ncpus = 0.5\ngpus = 2\nmemory = "4 GB"\n'
+    )
+    assert read_project(folder).resources == {"cpus": 0.5, "gpus": 2, "memory": 4_000_000_000}
+
+
+def test_an_app_that_says_nothing_takes_nothing_in_particular(folder: Path) -> None:
+    assert read_project(folder).resources == {}
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("cpus = -1", "project.bad-resources"),
+        ("cpus = true", "project.bad-resources"),
+        ("cpus = nan", "project.bad-resources"),
+        ('cpus = "2"', "project.bad-resources"),
+        ("gpus = 0.5", "project.bad-resources"),
+        ("gpus = 100000", "project.bad-resources"),
+        ('memory = "much"', "project.bad-resources"),
+        ("memory = 1.5", "project.bad-resources"),
+        ("cpu = 1", "project.unknown-key"),
+    ],
+)
+def test_resources_that_are_none_are_told(folder: Path, line: str, code: str) -> None:
+    text = (folder / "pyproject.toml").read_text()
+    assert refusal(folder, f"{text}\n[tool.atoll.resources]\n{line}\n").code == code

@@ -241,10 +241,6 @@ class Ordeal:
                     return event
         raise AssertionError(f"no progress for {patience:g} s\n{self.tails()}")
 
-    def finished(self) -> bool:
-        """Whether the run is over."""
-        return any(isinstance(event, Finished) for event in self.everything())
-
     def trained(self) -> bool:
         """Whether every training has ended; who knows that is the clients' ledger, whoever is there to be asked."""
         return len(self.noted().ended) >= self._trainings

@@ -1,4 +1,4 @@
-"""Long federations: what is held after a quarter of the rounds is what is held at their end.
+"""Long federations: what is held after some of the rounds is what is held at their end.
 
 What must grow is the journal, by rows a round, and only it.
 """
@@ -15,7 +15,10 @@ from verdict import examine
 
 from atoll.journal import Committed
 
-MEMORY_SLACK = 6 << 20  # bytes of anonymous memory, a process
+EARLY, LATER = (
+    6 << 20,
+    2 << 20,
+)  # bytes of anonymous memory, a process: in several hundred rounds SQLite's caches fill, 2 MB each
 DESCRIPTOR_SLACK = 4  # connections that are just being made
 THREAD_SLACK = 3  # pools that make a thread when one is asked for
 DISK_SLACK = 256 << 10  # bytes of all homes but for the journal
@@ -107,12 +110,16 @@ def around(ordeal: Ordeal, round: int) -> Held:
     return middle(readings)
 
 
-@pytest.mark.parametrize("rounds", [60, pytest.param(2000, marks=pytest.mark.chaos)], ids=["short", "long"])
+@pytest.mark.parametrize(
+    ("rounds", "begin", "slack"),
+    [(60, 15, EARLY), pytest.param(2000, 1000, LATER, marks=pytest.mark.chaos)],
+    ids=["short", "long"],
+)
 @pytest.mark.timeout(3600)
-def test_nothing_grows_with_the_rounds(rounds: int, tmp_path: Path) -> None:
+def test_nothing_grows_with_the_rounds(rounds: int, begin: int, slack: int, tmp_path: Path) -> None:
     with Ordeal(tmp_path / "federation", nodes=3) as ordeal:
         ordeal.begin(rounds=rounds, work=0.02)
-        first = around(ordeal, rounds // 4)
+        first = around(ordeal, begin)
         then = around(ordeal, rounds - SAMPLES - 3)
         report(first, then)
         examine(ordeal, rounds)
@@ -121,7 +128,7 @@ def test_nothing_grows_with_the_rounds(rounds: int, tmp_path: Path) -> None:
     assert {f"node-{i}/0" for i in range(3)} | {"host/0"} <= set(then.processes)
     for name, one in then.processes.items():
         before = first.processes[name]
-        assert one.memory - before.memory <= MEMORY_SLACK, f"memory of {name}"
+        assert one.memory - before.memory <= slack, f"memory of {name}"
         assert one.descriptors - before.descriptors <= DESCRIPTOR_SLACK, f"descriptors of {name}"
         assert one.threads - before.threads <= THREAD_SLACK, f"threads of {name}"
     assert then.disk - first.disk <= DISK_SLACK, "disk"

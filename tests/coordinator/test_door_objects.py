@@ -126,6 +126,34 @@ def test_malformed_uploads_are_refused(ask: Caller) -> None:
         assert (said.status, said.headers["content-type"]) == (400, "application/json"), body
 
 
+@pytest.mark.parametrize("how", ["one", "some"])
+def test_a_download_that_breaks_off_is_not_counted_as_one_that_succeeded(ask: Caller, how: str) -> None:
+    (digest,) = ask.keep(random_bytes(64 * MIB))
+    method, path, route = "GET", f"/v1/objects/{digest}", "/v1/objects/{digest}"
+    body = b""
+    if how == "some":
+        method, path, route = "POST", "/v1/objects/fetch", "/v1/objects/fetch"
+        pieces = [(digest, 0, 32 * MIB), (digest, 32 * MIB, 32 * MIB)]
+        body = json.dumps({"federation": "default", "pieces": pieces}).encode()
+    before = _counted(ask, method, route)
+    with ask.begun(method, path, length=len(body), begin=body) as connection:
+        assert connection.recv(1000).startswith(b"HTTP/1.1 200")
+    until = time.monotonic() + 10
+    while (now := _counted(ask, method, route)) == before:
+        assert time.monotonic() < until
+        select.select([], [], [], 0.02)  # it has yet to see that nobody takes it
+    assert now.get("499", 0) == before.get("499", 0) + 1
+    assert now.get("200", 0) == before.get("200", 0)
+
+
+def _counted(ask: Caller, method: str, route: str) -> dict[str, int]:
+    """How many requests were answered with which status."""
+    begin = f'atoll_requests_total{{method="{method}",route="{route}",status="'
+    lines = ask("GET", "/metrics").body.decode().splitlines()
+    found = (line.removeprefix(begin).split('"} ') for line in lines if line.startswith(begin))
+    return {status: int(number) for status, number in found}
+
+
 @pytest.mark.parametrize("cuts", [(0, 128 * MIB), (0, 1, 64 * MIB, 128 * MIB), range(0, 128 * MIB, MIB // 2)])
 def test_one_that_does_not_read_what_it_asked_for_costs_no_memory(ask: Caller, cuts: Sequence[int]) -> None:
     (digest,) = ask.keep(random_bytes(128 * MIB))

@@ -44,14 +44,13 @@ def test_a_follower_hears_the_end_that_is_still_on_its_way_to_the_disk(
         await settle()
         following = early or [follow()]
         await settle()
-        assert not following[0].done(), "it was told that no more comes, and the end is not there"
-        disk.set()
+        try:
+            assert not following[0].done(), "it was told that no more comes, and the end is not there"
+        finally:
+            disk.set()
         found = await following[0]
         await ending
         assert [type(e) for e in said(found)] == [Finished]
         assert not (await world.desk.events(program.run, found.events[-1][0])).live
 
-    try:
-        play(scene)
-    finally:
-        disk.set()
+    play(scene)

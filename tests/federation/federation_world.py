@@ -30,13 +30,22 @@ class Said:
         return json.loads(self.out)
 
 
+class Command(subprocess.Popen[str]):
+    """A command that is under way; a `with` that is left by an error does not wait for its end."""
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: Any) -> None:
+        if kind is not None:
+            self.kill()
+        super().__exit__(kind, *rest)
+
+
 class Place:
     """A home of runs and of a federation, and folders of apps. What was started in it ends with the `with`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.home = folder, folder / "home"
-        self._begun: list[subprocess.Popen[str]] = []
-        self._daemons: list[subprocess.Popen[str]] = []
+        self._begun: list[Command] = []
+        self._daemons: list[Command] = []
 
     def __enter__(self) -> Self:
         return self
@@ -66,7 +75,7 @@ class Place:
             "PYTHONPATH": source,
         }
 
-    def start(self, *words: str, inside: Path | None = None, **options: Any) -> subprocess.Popen[str]:
+    def start(self, *words: str, inside: Path | None = None, **options: Any) -> Command:
         """Begin a command. `env`: what is not as it is everywhere here."""
         pipes: dict[str, Any] = {
             "stdin": subprocess.DEVNULL,
@@ -75,9 +84,7 @@ class Place:
         }
         env = {**self.environment, **options.pop("env", {})}
         command = [sys.executable, "-m", "atoll", *words]
-        process = subprocess.Popen(
-            command, cwd=inside or self.folder, env=env, text=True, **{**pipes, **options}
-        )
+        process = Command(command, cwd=inside or self.folder, env=env, text=True, **{**pipes, **options})
         self._begun.append(process)
         return process
 
@@ -92,6 +99,13 @@ class Place:
         assert said, self.logs()
         found: dict[str, Any] = json.loads(said)
         return found
+
+    def kill(self, *words: str) -> None:
+        """Kill the daemon that was started with these words."""
+        (process,) = (p for p in self._daemons if all(word in p.args for word in words))
+        process.kill()
+        process.wait()
+        self._daemons.remove(process)
 
     def __call__(self, *words: str, inside: Path | None = None) -> Said:
         with self.start(*words, inside=inside) as process:
@@ -135,7 +149,7 @@ def free_port() -> str:
         return str(probe.getsockname()[1])
 
 
-def _end(process: subprocess.Popen[str]) -> None:
+def _end(process: Command) -> None:
     process.terminate()
     try:
         process.wait(30)

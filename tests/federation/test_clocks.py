@@ -10,7 +10,7 @@ from federation_world import Place, free_port, same, write_app
 
 HOUR = 3600
 NODES = ("node-0", "node-1", "node-2")
-SETTINGS = ("--set", "rounds=4", "--set", "pause=0.05", "--set", "deadline=60", "--seed", "6")
+SETTINGS = ("--set", "rounds=3", "--set", "pause=0.05", "--set", "deadline=60", "--seed", "6")
 
 
 def begin(place: Place, off: dict[str, int]) -> None:

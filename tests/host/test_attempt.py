@@ -314,6 +314,44 @@ def test_a_stream_cut_off_loses_nothing_and_reads_nothing_twice(moment: str) -> 
     assert number > 5
 
 
+def test_replies_to_what_an_earlier_attempt_asked_are_as_stale_as_they_are() -> None:
+    """Each task carries its number, so that what is told of staleness can be compared with what was sent."""
+    app, stale, nothing = ClientApp(), 0, Arrays(w=np.zeros(3))
+
+    @app.train
+    def train(model: Any, ctx: Any) -> Update:
+        return Update(model, metrics={"number": ctx.config.number})
+
+    def main(fleet: Any, ctx: Any) -> Arrays:
+        nonlocal stale
+        loop = ctx.rounds(6, initial={"model": nothing})
+        begun = number = int(loop.state["model"]["w"][0])
+        task = lambda: Task("train", {"model": nothing}, {"number": number})  # noqa: E731
+        with fleet.stream(task(), concurrency=4) as stream:
+            replies = iter(stream)
+            for rnd in loop:
+                for _ in range(2):
+                    reply = next(replies)
+                    sent = int(reply.metrics["number"])
+                    assert max(begun, sent) - sent <= reply.staleness <= number - sent
+                    stale += sent < begun
+                rnd.commit({"model": rnd.state["model"].map(lambda a: a + 1)})
+                number = rnd.number
+                stream.send(task())
+        return loop.state["model"]
+
+    request, cut = 0, True
+    while cut:
+        desk, request, cut = Desk(app, nodes=6), request + 1, False
+        cutting(desk, request, "after")
+        try:
+            deployed(desk, main)
+        except Cut:
+            cut = True
+            assert deployed(desk, main).status == "finished", f"cut after request {request}"
+    assert stale > 5, "replies to what an earlier attempt had asked were among them"
+
+
 def test_objects_that_were_swept_before_anything_named_them_are_sent_again() -> None:
     desk, swept = Desk(clients()), [False]
 

@@ -137,13 +137,13 @@ def test_a_checkpoint_says_how_far_the_log_had_come(path):
     with open_log(path) as log:
         found = check(log.checkpoint(KEY), Checkpoint)
     assert (found.of, found.n, found.head) == (OF, 3, digest_of(lines[2][:-1]))
-    assert verdict(path.read_bytes().splitlines(keepends=True)) == Verdict(4, 1)
+    assert verdict(path.read_bytes().splitlines(keepends=True)) == Verdict(4, 3)
 
 
 @pytest.mark.parametrize("n", range(11))
 def test_a_log_agrees_with_the_checkpoints_that_others_keep(path, n):
     lines = written(path, 10)
-    assert verdict(lines, (point(lines, n),)) == Verdict(10, 1)
+    assert verdict(lines, (point(lines, n),)) == Verdict(10, n)
 
 
 @pytest.mark.parametrize("at", range(1, 11))
@@ -157,6 +157,16 @@ def test_a_log_that_was_rewritten_whole_contradicts_a_checkpoint(path, at):
     assert found
     assert found.since <= at <= found.n
     assert (found.since, found.n) == ((1, 3) if at <= 3 else (4, 6) if at <= 6 else (7, 10))
+
+
+@pytest.mark.parametrize("n", range(1, 10))
+def test_what_a_checkpoint_vouches_for_is_not_blamed(path, n):
+    """That entry `n + 1` and all after it were put in the place of others shows by the checkpoint, not by the chain."""
+    lines = written(path, 10)
+    other = [*lines[:n], *forge(lines, n, who="k-nobody")[n:]]
+    assert bad(other) == n
+    assert bad(other, point(lines, n)) == n + 1
+    assert verdict(other, (point(lines, n),)).proven == n
 
 
 @pytest.mark.parametrize("left", [0, 1, 5, 9])
@@ -219,7 +229,7 @@ def _marked(path: Path) -> list[bytes]:
 )
 def test_a_forged_checkpoint_in_the_log_is_named(path, mark: Callable[[list[bytes]], Signed]):
     lines = _marked(path)
-    assert verdict(lines) == Verdict(7, 1)
+    assert verdict(lines) == Verdict(7, 4)
     forged = forge(lines, 5, what={"signed": msgspec.to_builtins(mark(lines))})
     assert bad(forged) == 5
 
@@ -242,7 +252,7 @@ def test_after_a_rotation_the_checkpoints_of_both_keys_count(path):
         log.checkpoint(KEY)
         log.checkpoint(NODE)
     lines = path.read_bytes().splitlines(keepends=True)
-    assert verdict(lines, keys=(KEY, NODE)) == Verdict(6, 2)
+    assert verdict(lines, keys=(KEY, NODE)) == Verdict(6, 5)
     assert bad(lines) == 6
 
 
@@ -256,7 +266,7 @@ def test_the_checkpoint_of_another_log_is_kept_in_this_one(path, tmp_path):
         assert list(kept_checkpoints(ours.entries(), of=OF)) == []
     lines = (tmp_path / "node.jsonl").read_bytes().splitlines(keepends=True)
     options: Any = {"of": NODE.id, "keys": [NODE.public], "checkpoints": [kept]}
-    assert verify_log(lines, **options) == Verdict(2, 2)
+    assert verify_log(lines, **options) == Verdict(2, 1)
     fault = verify_log(forge(lines[:1], 1, who="k-nobody"), **options).fault
     assert fault
     assert fault.n == 1

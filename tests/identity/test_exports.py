@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from small_log import FORGER, KEY, NODE, OF, edit, open_log, point, signed_point, verdict, written
 
 from atoll.identity import Fault, IdentityError, Key, Signed, Verdict, exported, verify_export
-from atoll.identity._chain import digest_of
+from atoll.identity._chain import LINE, digest_of, lines_of
 
 
 @pytest.fixture
@@ -40,9 +40,9 @@ def _examine(export: bytes, of: str = OF, keys: tuple[Key, ...] = (KEY,), *kept:
 
 def test_an_export_is_one_file_that_can_be_verified_anywhere(path):
     export = _exported(path)
-    assert _examine(export) == Verdict(10, 1)
+    assert _examine(export) == Verdict(10, 10)
     assert export.count(b"\n") == 11
-    assert verdict(path.read_bytes().splitlines(keepends=True)) == Verdict(12, 1)
+    assert verdict(path.read_bytes().splitlines(keepends=True)) == Verdict(12, 10)
 
 
 def test_the_entries_of_an_export_can_be_read(path):
@@ -51,11 +51,15 @@ def test_the_entries_of_an_export_can_be_read(path):
     assert found[0].kind == "begin"
 
 
+def test_of_a_line_that_is_too_long_no_more_is_read_than_shows_it():
+    assert [len(line) for line in lines_of(io.BytesIO(b"x" * (LINE + 10)))] == [LINE + 1, 9]
+
+
 def test_an_empty_log_can_be_exported(path):
     out = io.BytesIO()
     with open_log(path) as log:
         log.export(out, KEY)
-    assert _examine(out.getvalue()) == Verdict(0, 1)
+    assert _examine(out.getvalue()) == Verdict(0, 0)
 
 
 @pytest.mark.parametrize("n", range(1, 11))
@@ -157,6 +161,6 @@ def test_a_long_log_is_exported_and_verified_in_little_memory(path, tmp_path):
             peak = tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
-    assert found == Verdict(8_000, 1)
+    assert found == Verdict(8_000, 8_000)
     assert path.stat().st_size > 8_000_000
     assert peak < 3_000_000

@@ -5,6 +5,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections.abc import Iterator
+from typing import Any
+
+import pytest
 
 from atoll.identity import (
     Approval,
@@ -22,7 +25,7 @@ from atoll.identity import (
     sign,
 )
 
-ADMINISTRATOR, SCIENTIST = (Role.ADMINISTRATOR,), (Role.SCIENTIST,)
+ADMINISTRATOR, SCIENTIST, NODE = (Role.ADMINISTRATOR,), (Role.SCIENTIST,), (Role.NODE,)
 
 
 def key(name: str) -> Key:
@@ -97,3 +100,30 @@ class Village:
     def again(self) -> Roster:
         """The roster as somebody far away reads it."""
         return Roster.read(self.roster.export(), root=self.root.id, federation=self.federation)
+
+
+def refusal(call: Any, *args: Any, **options: Any) -> str:
+    """The code with which a call is refused."""
+    with pytest.raises(IdentityError) as caught:
+        call(*args, **options)
+    return caught.value.code
+
+
+def names(roster: Roster) -> list[str]:
+    """Who is on a roster and doesn't wait."""
+    return sorted(member.name for member in roster.members() if member.approved)
+
+
+def token(name: str) -> str:
+    """The id of somebody's token."""
+    return key(f"token of {name}").id
+
+
+def promotion(village: Village, who: str, roles: tuple[Role, ...], **other: Any) -> Signed:
+    """An invitation made out to a member."""
+    return village.grant(
+        **(
+            {"name": who, "roles": roles, "token": key(f"{who} {roles}").public.text, "key": key(who).id}
+            | other
+        )
+    )

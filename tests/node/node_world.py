@@ -275,6 +275,7 @@ class Launcher:
         spool = self._folder / f"{spec.run}.{len(self.workers)}"
         spool.mkdir(parents=True, exist_ok=True)
         worker = Worker(self._do, hear, spool, len(self.workers), variables)
+        worker.run = spec.run
         self.workers.append(worker)
         worker.begin()
         return worker

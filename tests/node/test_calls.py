@@ -104,6 +104,25 @@ def test_a_call_past_its_deadline_is_ended_with_its_worker(world: World, daemon:
     assert isinstance(world.answers(2)[1], Good)
 
 
+def test_a_deadline_counts_the_start_of_the_worker_which_goes_on_for_the_next_call(
+    world: World, daemon: Start
+):
+    imported = threading.Event()
+
+    def do(o: Any, s: Any, w: Any) -> None:
+        if o is None:
+            imported.wait(10)
+
+    node = daemon(do)
+    world.ask(offer("1.0.0.n", deadline=0.1))
+    (answer,) = world.answers()
+    assert answer == Bad(failure="deadline", message="no answer within its deadline of 0.1 s")
+    world.ask(offer("2.0.0.n", seq=2))
+    imported.set()
+    assert isinstance(world.answers(2)[1], Good)
+    assert len(node.launcher.workers) == 1
+
+
 def test_a_call_that_has_not_begun_is_dropped_when_it_is_cancelled(world: World, daemon: Start):
     go, begun = threading.Event(), []
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from random import Random
 from typing import Any
 
 import pytest
 from node_world import Daemon, World, offer, probe, spec
 
-from atoll.service.node._resources import needs_of, resources
-from atoll.values import ConfigError
 from atoll.wire import Bad, Good
 
 Start = Callable[..., Daemon]
@@ -191,6 +190,66 @@ def test_workers_hold_no_more_memory_than_there_is(world: World, daemon: Start):
     assert [w.ended.is_set() for w in node.launcher.workers] == [True, True, False, False]
 
 
+class Books:
+    """What runs lie on at each moment, by the workers' own word."""
+
+    def __init__(self, needs: dict[str, Any]) -> None:
+        self._needs, self._lock = needs, threading.Lock()
+        self._alive: dict[int, tuple[str, list[str]]] = {}
+        self._running: list[str] = []
+        self.wrong: list[str] = []
+
+    def __call__(self, offer: Any, state: Any, worker: Any) -> None:
+        with self._lock:
+            if offer is None:
+                sight = worker.variables[SIGHT]
+                self._alive[worker.pid] = worker.run, [] if sight == "-1" else sight.split(",")
+                worker.last = lambda: self._alive.pop(worker.pid)
+            else:
+                self._running.append(offer.run)
+            self._compare()
+        if offer is not None:
+            worker.ended.wait(0.001)  # as long as it takes
+            with self._lock:
+                self._running.remove(offer.run)
+
+    def _compare(self) -> None:
+        alive = list(self._alive.values())
+        seen = [device for _, devices in alive for device in devices]
+        held = {
+            "the same GPU twice": len(seen) - len(set(seen)),
+            "another number of GPUs": sum(len(d) != self._needs[r].get("gpus", 0) for r, d in alive),
+            "CPUs": sum(self._needs[run]["cpus"] for run in self._running) > 4,
+            "memory": sum(self._needs[run].get("memory", 0) for run, _ in alive) > 1000,
+            "slots": len(self._running) > 3,
+        }
+        self.wrong += [what for what, wrong in held.items() if wrong]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_whatever_comes_nothing_is_given_twice_and_all_is_done(world: World, daemon: Start, seed: int):
+    random = Random(seed)
+    needs = {
+        f"r{i}": {"cpus": random.choice([0.5, 1, 2, 4]), "gpus": random.choice([0, 0, 1, 2]), "memory": random.choice([0, 300, 900])}
+        for i in range(7)
+    }  # fmt: skip
+    books = Books(needs)
+    daemon(
+        books, slots=3, workers=3, turn=random.choice([0.0, 0.01, 60.0]),
+        resources={"cpus": 4, "gpus": 2, "memory": 1000},
+    )  # fmt: skip
+    calls = [wants(run, number, **needs[run]) for number in range(1, 6) for run in needs]
+    random.shuffle(calls)
+    while calls:
+        some = random.randint(1, 9)
+        world.ask(*calls[:some])
+        calls = calls[some:]
+        world.until(lambda: len(world.open) < 9, 30)
+    world.until(lambda: len(world.accepted) == 35, 30)
+    assert all(isinstance(a.outcome, Good) for a in world.accepted)
+    assert books.wrong == []
+
+
 @pytest.mark.parametrize(
     ("needs", "words"),
     [
@@ -215,37 +274,3 @@ def test_a_task_that_never_fits_is_refused_at_once_and_found_by_a_preflight(
     (problem,) = world.probes["p"]
     assert problem.code == "node.too-small"
     assert problem.message == f"one task needs {words}"
-
-
-def test_a_task_takes_the_threads_of_its_run_unless_it_says_otherwise():
-    from msgspec.structs import replace
-
-    assert needs_of(replace(spec(), threads=3)).cpus == 3.0
-    assert needs_of(replace(spec(cpus=2), threads=3)).cpus == 2.0
-
-
-def test_what_the_owner_did_not_say_is_found_out():
-    found = resources({}, {SIGHT: "4,GPU-7,-1,5"})
-    assert found.cpus >= 1
-    assert found.memory > 1 << 20
-    assert found.devices == ("4", "GPU-7")
-    assert found.document() == {"cpus": found.cpus, "gpus": 2.0, "memory": found.memory}
-
-
-@pytest.mark.parametrize(
-    ("gpus", "sight", "devices"),
-    [
-        (2, {}, ("0", "1")),
-        (1, {SIGHT: "4,5"}, ("4",)),
-        (0, {SIGHT: "4,5"}, ()),
-        (0, {}, ()),
-        (None, {SIGHT: ""}, ()),
-    ],
-)
-def test_gpus_are_those_that_the_daemon_sees(gpus: int | None, sight: Any, devices: Any):
-    assert resources({} if gpus is None else {"gpus": gpus}, sight).devices == devices
-
-
-def test_a_node_does_not_give_gpus_that_it_does_not_see():
-    with pytest.raises(ConfigError, match="--gpus 3, but CUDA_VISIBLE_DEVICES=4,5 shows 2"):
-        resources({"gpus": 3}, {SIGHT: "4,5"})

@@ -8,7 +8,7 @@ from typing import Any
 
 from node_world import Daemon, World, did, offer
 
-from atoll.wire import Bad, Good, Verdict
+from atoll.wire import Bad, Good, Unreachable, Verdict
 
 Start = Callable[..., Daemon]
 
@@ -80,6 +80,24 @@ def test_versions_of_committed_rounds_go(world: World, daemon: Start):
     assert {int(p.name) for p in (node.home.states / "r").iterdir()} == {6, 7}
     world.order(remove=["r"])
     world.until(lambda: not (node.home.states / "r").exists())
+
+
+def test_a_node_says_which_runs_it_has_forgotten_until_it_is_heard(world: World, daemon: Start):
+    ordered, lost = threading.Event(), threading.Event()
+
+    def refuse(what: str) -> None:
+        if what == "poll" and ordered.is_set() and not world.orders and not lost.is_set():
+            lost.set()
+            raise Unreachable("wire.unreachable", "the first poll after the order is lost", "wait")
+
+    daemon(_counting)
+    world.refuse = refuse
+    with world.changed:
+        world.order(remove=["r", "s"])
+        ordered.set()
+    world.until(lambda: ["r", "s"] in world.removed and world.removed[-1] == [])
+    assert lost.is_set()
+    assert world.removed.count(["r", "s"]) == 1
 
 
 def test_a_state_that_is_gone_is_not_taken_for_a_new_one(world: World, daemon: Start):

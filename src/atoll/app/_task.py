@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from atoll.values import Arrays, AtollError, Metrics, Payload, Released, checked
+from atoll.values import Arrays, AtollError, ConfigError, Metrics, Payload, Released, checked, odd_number
 
 _NO_METRICS = Metrics()
 TRAIN = "train"  # the one action whose replies must hold arrays, when its task does
@@ -36,7 +36,11 @@ class Task:
     def __post_init__(self) -> None:
         object.__setattr__(self, "payload", settled(checked(self.payload)))
         if self.config:
-            object.__setattr__(self, "config", checked({"config": self.config})["config"])
+            config = checked({"config": self.config})["config"]
+            if odd := odd_number(config, "config"):
+                mend = "send it in the payload, as an array or a number: config is written as JSON, which has no word for it"
+                raise ConfigError("config.odd-number", f"a task's {odd}", mend)
+            object.__setattr__(self, "config", config)
 
     @property
     def nbytes(self) -> int:

@@ -6,7 +6,7 @@ Doesn't know HTTP, a network or a database: it makes and checks what goes over t
 from atoll.identity._audit import AuditLog
 from atoll.identity._canonical import canonical, read
 from atoll.identity._chain import Entry, Fault, Verdict, exported, kept_checkpoints, verify_export, verify_log
-from atoll.identity._entries import Member, join, rotate
+from atoll.identity._enrolments import Member, join, rotate
 from atoll.identity._errors import IdentityError
 from atoll.identity._keys import Key, PublicKey, from_base64, to_base64
 from atoll.identity._links import Link

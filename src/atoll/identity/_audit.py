@@ -61,8 +61,10 @@ class AuditLog:
             raise self._unusable(error) from error
         try:
             self._resume()
-        except BaseException:
+        except BaseException as error:
             os.close(self._file)
+            if isinstance(error, OSError):
+                raise self._unusable(error) from error
             raise
 
     def append(self, kind: str, who: str, what: Mapping[str, Any] | None = None) -> int:

@@ -61,10 +61,11 @@ class Fault:
 @final
 @dataclass(frozen=True)
 class Verdict:
-    """What was found: so many good entries from the first on, how many checkpoints agreed, and the fault, if any."""
+    """What was found: how many entries from the first on hold together, up to which a checkpoint vouches for them, and
+    the fault, if any."""
 
     entries: int
-    checkpoints: int
+    proven: int
     fault: Fault | None = None
 
 
@@ -147,8 +148,7 @@ class _Walk:
         self._head = genesis(of)
         self._expected = self._read(checkpoints)
         self._broken: Fault | None = None  # which of two entries was changed, the line after them tells
-        self._good = 0  # entries up to a checkpoint that agreed
-        self._agreed = 0
+        self._proven = 0  # entries up to a checkpoint that agreed
         self.entries, self.fault = 0, None if self._agrees(0) else Fault(0, 0, _REWRITTEN)
 
     def step(self, line: bytes) -> bool:
@@ -170,7 +170,7 @@ class _Walk:
         if self._broken or self.entries < last:
             self.blame(self.entries + 1, f"it is missing: a checkpoint knows {last:,} entries")
         good = max(self.fault.since - 1, 0) if self.fault else self.entries
-        return Verdict(good, self._agreed, self.fault)
+        return Verdict(good, self._proven, self.fault)
 
     def _decide(self, entry: Entry) -> bool:
         """After a broken link: the later one is what it was when the line after it knows it so."""
@@ -186,15 +186,17 @@ class _Walk:
         if entry.n != n:
             self.blame(n, f"it is missing, or another stands in its place: {entry.n}")
             return True
+        if entry.previous != self._head and self._proven >= n - 1:
+            self.blame(n, "it doesn't follow the entry before it")
+            return True
         if entry.previous != self._head:
-            bad = max(n - 1, 1)
-            self._broken = Fault(bad, bad, _CHANGED if n > 1 else "the log doesn't begin as this one does")
+            self._broken = Fault(n - 1, n - 1, _CHANGED)
         elif entry.kind == MARK and not self._marks(entry):
             self.blame(n, "it is a checkpoint, and a forged one")
             return True
         self.entries, self._head = n, digest_of(line)
         if not self._broken and not self._agrees(n):
-            self.blame(n, _REWRITTEN, since=self._good + 1)
+            self.blame(n, _REWRITTEN, since=self._proven + 1)
         return self.fault is not None
 
     def _agrees(self, n: int) -> bool:
@@ -203,7 +205,7 @@ class _Walk:
         if heads and heads != {self._head}:
             return False
         if heads:
-            self._good, self._agreed = n, self._agreed + 1
+            self._proven = n
         return True
 
     def _marks(self, entry: Entry) -> bool:
@@ -213,7 +215,7 @@ class _Walk:
             return False
         if (found.n, found.head) != (entry.n - 1, entry.previous):
             return False
-        self._good, self._agreed = found.n, self._agreed + 1
+        self._proven = found.n
         return True
 
     def _read(self, checkpoints: Collection[Signed]) -> dict[int, set[str]]:

@@ -13,7 +13,7 @@ from typing import Annotated, Literal, TypeVar
 import msgspec
 from msgspec import Meta
 
-from atoll.identity._entries import Entry, Turn, Word, entry_of, turn_of, word_of
+from atoll.identity._enrolments import Enrolment, Turn, Word, enrolment_of, turn_of, word_of
 from atoll.identity._errors import IdentityError
 from atoll.identity._keys import PublicKey
 from atoll.identity._standing import Standing
@@ -41,7 +41,7 @@ _DECODER = msgspec.json.Decoder(_Rolls)
 class Held:
     """What was told, each thing once."""
 
-    entries: dict[str, Entry] = field(
+    entries: dict[str, Enrolment] = field(
         default_factory=dict
     )  # by the token's id; who vouches comes before whom it vouches for
     turns: dict[str, Turn] = field(default_factory=dict)  # by the old key's id
@@ -59,7 +59,7 @@ class Held:
             if not standing.is_chained(turn):
                 raise _bad(f"{turn.new.id} can't take the place of {turn.said.old}")
         for word in self.revocations.values():
-            if not standing.may_revoke(word):
+            if not standing.could_revoke(word):
                 raise _bad(f"{word.signer} may not revoke {word.said.key}")
         _check_names(standing)
         return standing
@@ -68,7 +68,7 @@ class Held:
         """What both were told. Raises `IdentityError` (`identity.bad-roster`) when they were told contradictory things."""
         for token, entry in other.entries.items():
             own = self.entries.get(token, entry)
-            if (own.key, own.told[0].id) != (entry.key, entry.told[0].id):
+            if own.told != entry.told and (own.key, own.told[0].id) != (entry.key, entry.told[0].id):
                 raise _bad(
                     f"one token is that of {own.grant.name}, {own.key}, and of {entry.grant.name}, {entry.key}"
                 )
@@ -81,7 +81,7 @@ class Held:
             _joined(self.approvals, other.approvals),
             _joined(self.revocations, other.revocations),
         )
-        if max(map(len, (both.entries, both.turns, both.approvals, both.revocations))) > MOST:
+        if max(len(both.entries), len(both.turns), len(both.approvals), len(both.revocations)) > MOST:
             raise _bad(f"together they have more than {MOST:,} entries")
         return both
 
@@ -112,8 +112,8 @@ class Held:
         yield from self.revocations
 
 
-def read_held(data: bytes, *, most: int = LARGEST) -> tuple[PublicKey, str, Held]:
-    """The root, the federation and what is held, every signature checked.
+def read_held(data: bytes, *, most: int = LARGEST, known: Held | None = None) -> tuple[PublicKey, str, Held]:
+    """The root, the federation and what is held, every signature checked, but of what was `known` to the letter.
 
     Raises `IdentityError`: `identity.too-large`, `identity.bad-roster`, and whatever an entry that doesn't hold does.
     """
@@ -125,21 +125,35 @@ def read_held(data: bytes, *, most: int = LARGEST) -> tuple[PublicKey, str, Held
         rolls = _DECODER.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _bad(str(error)) from None
-    held, federation = Held(), rolls.federation
-    for told in rolls.rotations:
-        turn = turn_of(told)
-        held.turns[turn.said.old] = turn
-    for grant, joined in rolls.entries:
-        entry = entry_of(grant, joined, federation)
-        held.entries[entry.token] = entry
-    for word in rolls.approvals:
-        held.approvals[word.id] = word_of(word, Approval, federation)
-    for word in rolls.revocations:
-        held.revocations[word.id] = word_of(word, Revocation, federation)
-    root = PublicKey.of(rolls.root)
+    root, federation = PublicKey.of(rolls.root), rolls.federation
+    held = _checked(rolls, known or Held())
     if held.write(root, federation) != data:
         raise _bad("something in it stands twice, or in another form than it is written in")
     return root, federation, held
+
+
+def _checked(rolls: _Rolls, known: Held) -> Held:
+    held, federation = Held(), rolls.federation
+    turns = {turn.told: turn for turn in known.turns.values()}
+    for told in rolls.rotations:
+        turn = turns.get(told) or turn_of(told)
+        held.turns[turn.said.old] = turn
+    entries = {entry.told: entry for entry in known.entries.values()}
+    for pair in rolls.entries:
+        entry = entries.get(pair) or enrolment_of(*pair, federation)
+        held.entries[entry.token] = entry
+    for one in rolls.approvals:
+        held.approvals[one.id] = _word(one, Approval, known.approvals, federation)
+    for one in rolls.revocations:
+        held.revocations[one.id] = _word(one, Revocation, known.revocations, federation)
+    return held
+
+
+def _word(
+    told: Signed, kind: type[Approval] | type[Revocation], known: Mapping[str, Word], federation: str
+) -> Word:
+    word = known.get(told.id)
+    return word if word is not None and word.told == told else word_of(told, kind, federation)
 
 
 def _joined(one: Mapping[str, T], other: Mapping[str, T]) -> dict[str, T]:

@@ -18,6 +18,8 @@ from atoll.identity._keys import Key, PublicKey
 from atoll.identity._nonces import WINDOW, Nonces
 from atoll.identity._presented import AUDIENCE, Presented, base64_of, decoded, signed_text, written
 
+_DAY = 86_400.0
+
 
 class Stale(IdentityError):
     """A request was not made in this minute. `time` is what its maker's clock should have shown."""
@@ -88,8 +90,18 @@ class Signer:
         return {**added, "signature-input": f"atoll={parameters}", "signature": signature}
 
     def learn(self, time: float) -> None:
-        """Take the coordinator's time, seconds since 1970, for what it is now: what comes with a stale request."""
-        self._ahead = time - self._now()
+        """Take the coordinator's time, seconds since 1970, for what it is now: what comes with a stale request.
+
+        Raises `IdentityError` (`request.wrong-clock`) when the two are more than a day apart: nobody on the way may
+        have requests signed that are good in a year.
+        """
+        ahead = time - self._now()
+        if not abs(ahead) <= _DAY:
+            message = f"this machine's clock and the coordinator's are {abs(ahead) / 3600:,.0f} hours apart"
+            raise IdentityError(
+                "request.wrong-clock", message, "set the clock that is wrong: timedatectl tells"
+            )
+        self._ahead = ahead
 
     def _parameters(self, names: Sequence[str]) -> str:
         created, nonce = int(self._now() + self._ahead), secrets.token_urlsafe(16)
@@ -132,7 +144,9 @@ class Verifier:
         floor = self._nonces.floor
         if not max(floor, now - WINDOW) <= created <= max(floor + 1, now + WINDOW):
             message = f"the request is of {created}, and the coordinator's clock shows {now:.0f}"
-            error = Stale("request.stale", message, "sign it anew, in the coordinator's time, which came along")
+            error = Stale(
+                "request.stale", message, "sign it anew, in the coordinator's time, which came along"
+            )
             error.time = max(floor + 0.01, now)  # a hair more: the client takes whole seconds of it
             raise error
 

@@ -75,55 +75,56 @@ _P, _OWN, _ALL = Permission, Scope.OWN, Scope.ALL
 _EVERYBODY = {_P.SELF_SEE: _OWN, _P.SELF_ROTATE: _OWN, _P.ROSTER_SEE: _ALL}
 _MACHINES = {_P.NODE_CALL, _P.HOST_CALL, _P.RUN_DRIVE}
 
+_TABLE: dict[Role, dict[Permission, Scope]] = {
+    Role.ADMINISTRATOR: {p: _ALL for p in _P if p not in _MACHINES}
+    | {_P.SELF_SEE: _OWN, _P.SELF_ROTATE: _OWN},
+    Role.SCIENTIST: _EVERYBODY
+    | {
+        _P.RUN_SUBMIT: _OWN,
+        _P.RUN_CHECK: _ALL,
+        _P.RUN_SEE: _ALL,
+        _P.RUN_STOP: _OWN,
+        _P.RUN_REMOVE: _OWN,
+        _P.RUN_PULL: _OWN,
+        _P.OBJECT_PUT: _OWN,
+        _P.OBJECT_GET: _OWN,
+        _P.NODE_SEE: _ALL,
+        _P.FEDERATION_SEE: _ALL,
+        _P.USAGE_SEE: _OWN,
+    },
+    Role.SITE_OWNER: _EVERYBODY
+    | {
+        _P.RUN_SEE: _OWN,  # those that its nodes take part in
+        _P.NODE_SEE: _OWN,
+        _P.NODE_REVOKE: _OWN,
+        _P.FEDERATION_SEE: _OWN,  # its name, and which of its own nodes it has
+        _P.USAGE_SEE: _OWN,
+        _P.AUDIT_SEE: _OWN,
+    },
+    Role.AUDITOR: _EVERYBODY
+    | {
+        _P.RUN_SEE: _ALL,
+        _P.NODE_SEE: _ALL,
+        _P.USER_SEE: _ALL,
+        _P.FEDERATION_SEE: _ALL,
+        _P.USAGE_SEE: _ALL,
+        _P.AUDIT_SEE: _ALL,
+        _P.AUDIT_VERIFY: _ALL,
+        _P.AUDIT_EXPORT: _ALL,
+    },
+    Role.NODE: _EVERYBODY | {_P.NODE_CALL: _OWN, _P.OBJECT_PUT: _OWN, _P.OBJECT_GET: _OWN},
+    Role.HOST: _EVERYBODY | {_P.HOST_CALL: _OWN, _P.OBJECT_GET: _OWN},
+    Role.PROGRAM: {
+        _P.SELF_SEE: _OWN,
+        _P.RUN_DRIVE: _OWN,
+        _P.RUN_SEE: _OWN,
+        _P.RUN_PULL: _OWN,
+        _P.OBJECT_PUT: _OWN,
+        _P.OBJECT_GET: _OWN,
+    },
+}
 TABLE: Mapping[Role, Mapping[Permission, Scope]] = MappingProxyType(
-    {
-        Role.ADMINISTRATOR: {p: _ALL for p in _P if p not in _MACHINES}
-        | {_P.SELF_SEE: _OWN, _P.SELF_ROTATE: _OWN},
-        Role.SCIENTIST: _EVERYBODY
-        | {
-            _P.RUN_SUBMIT: _OWN,
-            _P.RUN_CHECK: _ALL,
-            _P.RUN_SEE: _ALL,
-            _P.RUN_STOP: _OWN,
-            _P.RUN_REMOVE: _OWN,
-            _P.RUN_PULL: _OWN,
-            _P.OBJECT_PUT: _OWN,
-            _P.OBJECT_GET: _OWN,
-            _P.NODE_SEE: _ALL,
-            _P.FEDERATION_SEE: _ALL,
-            _P.USAGE_SEE: _OWN,
-        },
-        Role.SITE_OWNER: _EVERYBODY
-        | {
-            _P.RUN_SEE: _OWN,  # those that its nodes take part in
-            _P.NODE_SEE: _OWN,
-            _P.NODE_REVOKE: _OWN,
-            _P.FEDERATION_SEE: _OWN,  # its name, and which of its own nodes it has
-            _P.USAGE_SEE: _OWN,
-            _P.AUDIT_SEE: _OWN,
-        },
-        Role.AUDITOR: _EVERYBODY
-        | {
-            _P.RUN_SEE: _ALL,
-            _P.NODE_SEE: _ALL,
-            _P.USER_SEE: _ALL,
-            _P.FEDERATION_SEE: _ALL,
-            _P.USAGE_SEE: _ALL,
-            _P.AUDIT_SEE: _ALL,
-            _P.AUDIT_VERIFY: _ALL,
-            _P.AUDIT_EXPORT: _ALL,
-        },
-        Role.NODE: _EVERYBODY | {_P.NODE_CALL: _OWN, _P.OBJECT_PUT: _OWN, _P.OBJECT_GET: _OWN},
-        Role.HOST: _EVERYBODY | {_P.HOST_CALL: _OWN, _P.OBJECT_GET: _OWN},
-        Role.PROGRAM: {
-            _P.SELF_SEE: _OWN,
-            _P.RUN_DRIVE: _OWN,
-            _P.RUN_SEE: _OWN,
-            _P.RUN_PULL: _OWN,
-            _P.OBJECT_PUT: _OWN,
-            _P.OBJECT_GET: _OWN,
-        },
-    }
+    {role: MappingProxyType(does) for role, does in _TABLE.items()}
 )
 
 ROLES_OF: Mapping[str, frozenset[Role]] = MappingProxyType(

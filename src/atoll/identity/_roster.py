@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sized
 from typing import Self, final
 
-from atoll.identity._entries import Entry, Member, entry_of, turn_of, word_of
+from atoll.identity._enrolments import Enrolment, Member, enrolment_of, turn_of, word_of
 from atoll.identity._errors import IdentityError
 from atoll.identity._held import LARGEST, MOST, Held, read_held
 from atoll.identity._keys import PublicKey
@@ -24,6 +24,8 @@ class Roster:
 
     def __init__(self, root: PublicKey, federation: str) -> None:
         self.root, self.federation = root, federation
+        roles = frozenset({Role.ADMINISTRATOR})
+        self._root = Member(root.id, root, root.id, ROOT, "user", roles, federation)
         self._held = Held()
         self._standing: Standing | None = None  # what follows from that, when somebody has asked
 
@@ -31,8 +33,8 @@ class Roster:
 
     def who(self, key: str) -> Member | None:
         """Whose key that is (its id); None when it is nobody's, or counts for nothing: revoked, rotated, not approved yet."""
-        if key == self.root.id:
-            return self._of_root()
+        if key == self._root.id:
+            return self._root
         member = self._now().who(key)
         return member if member is not None and member.approved else None
 
@@ -53,6 +55,18 @@ class Roster:
         """Whether a key or a token (their ids) was revoked."""
         return self._now().gone(what)
 
+    def vouched(self, key: str) -> tuple[str, ...]:
+        """The ids of the tokens of all whom this key (its id) has invited or approved: what its rotation would `keep`."""
+        standing = self._now()
+        approved = {standing.first(w.said.key) for w in self._held.approvals.values() if w.signer == key}
+        return tuple(
+            token
+            for token, entry in self._held.entries.items()
+            if standing.first(entry.key) in standing.members
+            and not standing.gone(token)
+            and (entry.signer == key or (entry.grant.approve and standing.first(entry.key) in approved))
+        )
+
     def __len__(self) -> int:
         return len(self._held.entries)
 
@@ -65,7 +79,7 @@ class Roster:
         Raises `IdentityError`: what `check` does, `identity.bad-entry`, `identity.expired`, `identity.token-spent`,
         `identity.name-taken`, `identity.revoked`, `identity.not-authorised`, `identity.roster-full`.
         """
-        entry = entry_of(grant, joined, self.federation)
+        entry = enrolment_of(grant, joined, self.federation)
         standing = self._now()
         had = self._held.entries.get(entry.token)
         if had is None:
@@ -103,14 +117,15 @@ class Roster:
         if told.id in self._held.revocations:
             return
         standing = self._now()
-        here = word.signer == self.root.id or standing.first(word.signer) == standing.first(word.said.key)
+        here = word.signer == self._root.id or standing.first(word.signer) == standing.first(word.said.key)
         allowed = (here or self.who(word.signer) is not None) and standing.may_revoke(word)
         self._demand(allowed, word.signer, f"revoke {word.said.key}")
         self._room(self._held.revocations)
         self._held.revocations[told.id], self._standing = word, None
 
     def rotate(self, told: Both) -> Member:
-        """Put a new key in the place of an old one. Raises `IdentityError`, as `add` does, `identity.unknown` and `identity.rotated`."""
+        """Put a new key in the place of an old one. Raises `IdentityError`, as `add` does, `identity.unknown`, `identity.rotated`,
+        `identity.key-taken`."""
         turn = turn_of(told)
         standing, old, new = self._now(), turn.said.old, turn.new.id
         had = self._held.turns.get(old)
@@ -123,9 +138,9 @@ class Roster:
         member = standing.who(old)
         if member is None:
             raise IdentityError("identity.unknown", f"nobody here has the key {old}", "enrol first")
-        if standing.known(new) or new == self.root.id:
+        if standing.known(new) or new == self._root.id:
             raise IdentityError(
-                "identity.token-spent", f"the key {new} is somebody's already", "make a new one"
+                "identity.key-taken", f"the key {new} is somebody's already", "make a new one"
             )
         self._room(self._held.turns)
         self._held.turns[old], self._standing = turn, None
@@ -150,25 +165,30 @@ class Roster:
         entries would.
         """
         key, named, held = read_held(data, most=most)
-        if key.id != root or named != federation:
-            raise IdentityError(
-                "identity.other-roster",
-                f"this is the roster of {named} under {key.id}; that of {federation} under {root} is wanted",
-                "if the federation has a new root, enrol again",
-            )
+        if (key.id, named) != (root, federation):
+            raise _another(named, key.id, federation, root)
         roster = cls(key, named)
         roster._held, roster._standing = held, held.standing(key)
         return roster
 
+    def learn(self, data: bytes, *, most: int = LARGEST) -> None:
+        """Know what a roster that was written down knows, too: `read` and `merge`, but what is known isn't checked again.
+
+        Raises as they do, and then changes nothing.
+        """
+        key, named, held = read_held(data, most=most, known=self._held)
+        if (key, named) != (self.root, self.federation):
+            raise _another(named, key.id, self.federation, self._root.id)
+        self._join(held)
+
     def merge(self, other: Roster) -> None:
         """Know what the other one knows, too. Raises `IdentityError` and changes nothing when they contradict each other."""
         if (other.root, other.federation) != (self.root, self.federation):
-            raise IdentityError(
-                "identity.other-roster",
-                "rosters of different federations can't be merged",
-                "see which is which",
-            )
-        both = self._held.union(other._held)
+            raise _another(other.federation, other._root.id, self.federation, self._root.id)
+        self._join(other._held)
+
+    def _join(self, told: Held) -> None:
+        both = self._held.union(told)
         self._standing = both.standing(self.root)
         self._held = both
 
@@ -179,11 +199,7 @@ class Roster:
             self._standing = self._held.standing(self.root)
         return self._standing
 
-    def _of_root(self) -> Member:
-        roles = frozenset({Role.ADMINISTRATOR})
-        return Member(self.root, self.root.id, ROOT, "user", roles, self.federation)
-
-    def _admit(self, entry: Entry, standing: Standing, now: float | None) -> None:
+    def _admit(self, entry: Enrolment, standing: Standing, now: float | None) -> None:
         grant = entry.grant
         if now is not None and now > grant.expires:
             raise IdentityError(
@@ -232,4 +248,12 @@ def _revoked(key: str) -> IdentityError:
 def _rotated(key: str) -> IdentityError:
     return IdentityError(
         "identity.rotated", f"the key {key} was rotated already", "use the newer one, or revoke it"
+    )
+
+
+def _another(federation: str, root: str, wanted: str, pinned: str) -> IdentityError:
+    return IdentityError(
+        "identity.other-roster",
+        f"this is the roster of {federation} under {root}; that of {wanted} under {pinned} is wanted",
+        "if the federation has a new root, enrol again",
     )

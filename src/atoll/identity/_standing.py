@@ -14,12 +14,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from atoll.identity._entries import Entry, Member, Turn, Word
+from atoll.identity._enrolments import Enrolment, Member, Turn, Word
 from atoll.identity._keys import PublicKey
 from atoll.identity._roles import Role
 from atoll.identity._statements import Grant, Revocation
 
 DEPTH = 8
+_REVOKERS = {Role.ADMINISTRATOR, Role.SITE_OWNER}
 ROOT = "root"  # what the root goes by, and nobody else
 
 
@@ -28,6 +29,7 @@ class _Past:
     """What somebody was ever granted, revoked or not."""
 
     grant: Grant  # the first one
+    key: PublicKey
     roles: set[Role] = field(default_factory=set)
     nearest: int = DEPTH + 1  # to the root, as an administrator
 
@@ -44,7 +46,7 @@ class Standing:
         self._now: dict[str, PublicKey] = {}
         self._keep: dict[str, frozenset[str]] = {}  # of each key that vouches no more
         self._gone: set[str] = set()  # keys, first ones, and tokens
-        self._tokens: dict[str, str] = {}  # to the first key that each let in
+        self._tokens: dict[str, _Past] = {}  # what each of them ever granted
         self._past: dict[str, _Past] = {}
         self._members: dict[str, Member] = {}  # by their first key
         self._names: dict[str, str] = {}  # in small letters, to first keys
@@ -97,7 +99,7 @@ class Standing:
         past = self._past.get(self.first(signer))
         return 0 if signer == self._root else past.nearest if past else DEPTH + 1
 
-    def objection(self, entry: Entry) -> str:
+    def objection(self, entry: Enrolment) -> str:
         """Why an entry can't ever have stood; "" when it could."""
         if self.first(entry.key) == self._root:
             return "the root's key is nobody else's"
@@ -110,6 +112,8 @@ class Standing:
             return "" if entry.joined else "it is made out to a member, and there is none with that key"
         if (past.grant.name, past.grant.kind) != (entry.grant.name, entry.grant.kind):
             return f"its key is that of the {past.grant.kind} {past.grant.name}"
+        if entry.grant.owner not in ("", past.grant.owner):
+            return f"it is {past.grant.owner or 'nobody'}'s"
         return ""
 
     def is_chained(self, turn: Turn) -> bool:
@@ -121,7 +125,7 @@ class Standing:
 
     # -- putting it together ----------------------------------------------------------------------------------------
 
-    def fill(self, entries: Iterable[Entry]) -> None:
+    def fill(self, entries: Iterable[Enrolment]) -> None:
         """Take all entries, in an order in which those who vouch come before those they vouch for."""
         entries = list(entries)
         for entry in entries:
@@ -134,7 +138,7 @@ class Standing:
         self._members = {first: m for first, m in self._members.items() if first not in self._gone}
         self._names = {m.name.lower(): first for first, m in self._members.items()}
 
-    def add(self, entry: Entry) -> None:
+    def add(self, entry: Enrolment) -> None:
         """Take one more, whom no revocation concerns."""
         self._remember(entry)
         self._place(entry)
@@ -142,17 +146,24 @@ class Standing:
     def may_revoke(self, word: Word) -> bool:
         """Whether the signer had the right to (the third rule)."""
         target, signer = self.first(word.said.key), self.first(word.signer)
-        if target == self._root:
+        if target == self._root or not self.could_revoke(word):
             return False
         if word.signer == self._root or target == signer:
             return True
-        own, other = self._past.get(signer), self._past.get(self._tokens.get(target, target))
-        if own is None:
-            return False
+        own, other = self._past[signer], self._tokens.get(target, self._past.get(target))
         if Role.ADMINISTRATOR in own.roles:
             return other is None or other.nearest > DEPTH or own.nearest <= other.nearest
-        owner = other.grant.owner if other else ""
-        return bool(owner) and owner == own.grant.name and Role.SITE_OWNER in own.roles
+        return other is not None and other.grant.owner == own.grant.name
+
+    def could_revoke(self, word: Word) -> bool:
+        """Whether the signer ever had the right to revoke anybody."""
+        if word.signer == self._root:
+            return True
+        signer = self.first(word.signer)
+        past = self._past.get(signer)
+        if past is None:
+            return False
+        return signer == self.first(word.said.key) or not past.roles.isdisjoint(_REVOKERS)
 
     def _turn(self, turn: Turn) -> None:
         first, new = self.first(turn.said.old), turn.new.id
@@ -172,41 +183,43 @@ class Standing:
         for key in self._chain.get(first, [first]):
             self._retire(key, said.keep)
 
-    def _remember(self, entry: Entry) -> None:
-        depth = self.depth(entry.signer) + 1
-        if depth > DEPTH or (entry.joined is None and not self.known(entry.key)):
+    def _remember(self, entry: Enrolment) -> None:
+        first, depth = self.first(entry.key), self.depth(entry.signer) + 1
+        if depth <= DEPTH and entry.joined is not None and first not in self._past:
+            self._past[first] = _Past(entry.grant, entry.joined)
+        past = self._past.get(first)
+        if depth > DEPTH or past is None:
             return
-        past = self._past.setdefault(self.first(entry.key), _Past(entry.grant))
-        self._tokens[entry.token] = self.first(entry.key)
-        past.roles |= set(entry.grant.roles)
-        if Role.ADMINISTRATOR in entry.grant.roles:
-            past.nearest = min(past.nearest, depth)
+        self._tokens[entry.token] = _Past(past.grant, past.key)
+        for granted in (past, self._tokens[entry.token]):
+            granted.roles |= set(entry.grant.roles)
+            if Role.ADMINISTRATOR in entry.grant.roles:
+                granted.nearest = min(granted.nearest, depth)
 
-    def _place(self, entry: Entry) -> None:
-        if entry.token in self._gone or not self.vouches(entry.signer, entry.token):
+    def _place(self, entry: Enrolment) -> None:
+        past = self._past.get(self.first(entry.key))
+        if past is None or entry.token in self._gone or not self.vouches(entry.signer, entry.token):
             return
         first, grant = self.first(entry.key), entry.grant
-        had = self._members.get(first)
-        if had is None and entry.joined is None:
-            return
+        had, roles = self._members.get(first), frozenset(grant.roles)
         approved = not grant.approve or self._is_approved(first, entry.token)
-        if had is not None and (approved or not had.approved):
-            owner = had.owner or grant.owner
-            roles = had.roles | set(grant.roles) if approved == had.approved else frozenset(grant.roles)
-            self._members[first] = replace(had, roles=roles, owner=owner, approved=approved)
-        elif had is None and entry.joined is not None:
-            key = self._now.get(first, entry.joined)
+        if had is None:
+            key = self._now.get(first, past.key)
             self._members[first] = Member(
+                key.id,
                 key,
                 first,
                 grant.name,
                 grant.kind,
-                frozenset(grant.roles),
+                roles,
                 grant.federation,
-                grant.owner,
+                past.grant.owner,
                 approved,
             )
             self._names[grant.name.lower()] = first
+        elif approved or not had.approved:
+            roles = had.roles | roles if approved == had.approved else roles
+            self._members[first] = replace(had, roles=roles, approved=approved)
 
     def _is_approved(self, first: str, token: str) -> bool:
         return any(self.vouches(word.signer, token) for word in self._approvals.get(first, ()))

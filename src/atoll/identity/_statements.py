@@ -106,7 +106,7 @@ class Approval(Statement, frozen=True, kw_only=True):
 class Revocation(Statement, frozen=True, kw_only=True):
     """From now on a key, or what an invitation's token (by its id) has let in, counts for nothing.
 
-    `keep`: the ids of the tokens of those that it had invited itself and that stay; all others go with it.
+    `keep`: the ids of the tokens of those that it had invited or approved and that stay; all others go with it.
     """
 
     key: KeyId
@@ -183,22 +183,7 @@ def check(signed: Signed, body: type[S]) -> S:
     Raises `IdentityError`: `identity.bad-signature`, `identity.bad-statement` (another kind, or fields that are missing,
     unknown or out of range), `identity.bad-key`, `identity.not-canonical`, `identity.too-large`.
     """
-    kind = _KINDS[body]
-    if signed.kind != kind:
-        raise _bad(kind, f"it is another kind of statement, {signed.kind!r:.40}")
-    try:
-        data = signed.body.encode()
-    except UnicodeEncodeError:
-        raise _bad(kind, "it is no Unicode text") from None
-    if len(data) > LARGEST:
-        raise IdentityError("identity.too-large", f"a statement has at most {LARGEST:,} bytes", "say less")
-    if not signed.signer.verify(_message(kind, data), from_base64(signed.signature, SIGNATURE)):
-        raise IdentityError(
-            "identity.bad-signature",
-            f"{signed.signer.id} has not signed this {kind}",
-            "ask whoever sent it to sign it anew",
-        )
-    return _convert(read(data, most=LARGEST), body)
+    return _convert(read(_verified(signed, _KINDS[body]), most=LARGEST), body)
 
 
 class Both(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -217,7 +202,7 @@ def check_both(both: Both, body: type[S]) -> S:
     """What both said. Raises as `check` does, and `identity.bad-statement` when they said different things."""
     if both.first.body != both.second.body:
         raise _bad(_KINDS[body], "its two signers signed different things")
-    check(both.first, body)
+    _verified(both.first, _KINDS[body])
     return check(both.second, body)
 
 
@@ -232,6 +217,26 @@ def read_signed(data: bytes, *, most: int = 8 * LARGEST) -> Signed:
         return _SIGNED.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _bad("statement", str(error)) from None
+
+
+def _verified(signed: Signed, kind: str) -> bytes:
+    """The body, whose signature holds."""
+    if signed.kind != kind:
+        raise _bad(kind, f"it is another kind of statement, {signed.kind!r:.40}")
+    try:
+        data = signed.body.encode()
+    except UnicodeEncodeError:
+        raise _bad(kind, "it is no Unicode text") from None
+    if len(data) > LARGEST:
+        raise IdentityError("identity.too-large", f"a statement has at most {LARGEST:,} bytes", "say less")
+    signer = signed.signer
+    if not signer.verify(_message(kind, data), from_base64(signed.signature, SIGNATURE)):
+        raise IdentityError(
+            "identity.bad-signature",
+            f"{signer.id} has not signed this {kind}",
+            "ask whoever sent it to sign it anew",
+        )
+    return data
 
 
 def _message(kind: str, data: bytes) -> bytes:

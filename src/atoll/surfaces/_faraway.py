@@ -17,7 +17,7 @@ from atoll.app import Project
 from atoll.journal import Event, Summary, decode
 from atoll.surfaces._coordinator import PATIENCE, renew
 from atoll.surfaces._places import Place
-from atoll.values import Arrays, Config, NotFound, new_run_id
+from atoll.values import Arrays, Config, ConfigError, NotFound, new_run_id, odd_number
 from atoll.wire import (
     Check,
     Checked,
@@ -157,7 +157,7 @@ class Faraway:
         """Ship an app and begin a run of it."""
         settings = project.simulation
         run = NewRun(
-            id=new_run_id(), federation=self.place.federation, bundle=self._ship(project), app=app_of(project), config=config.plain(), seed=seed,
+            id=new_run_id(), federation=self.place.federation, bundle=self._ship(project, config), app=app_of(project), config=config.plain(), seed=seed,
             name=name, nodes=list(nodes), where=where, threads=settings.get("threads", 1), save=settings.get("save", "auto"),
             needs=needs_of(project),
         )  # fmt: skip
@@ -167,7 +167,7 @@ class Faraway:
         """What every node says of an app: can it be loaded, is the data there?"""
         asked = Check(
             federation=self.place.federation,
-            bundle=self._ship(project),
+            bundle=self._ship(project, config),
             app=app_of(project),
             config=config.plain(),
             threads=project.simulation.get("threads", 1),
@@ -189,7 +189,10 @@ class Faraway:
 
     # -- inside --------------------------------------------------------------------------------------------
 
-    def _ship(self, project: Project) -> str:
+    def _ship(self, project: Project, config: Config) -> str:
+        if odd := odd_number(config.plain(), "config"):
+            mend = 'give a number, or a text such as "inf" that the app reads: config is sent as JSON, which has no word for it'
+            raise ConfigError("config.odd-number", f"the run's {odd}", mend)
         bundle = pack_bundle(project.folder)
         push(self.client, self.place.federation, {bundle.digest: memoryview(bundle.body)})
         return bundle.digest

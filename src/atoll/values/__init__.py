@@ -26,7 +26,16 @@ from atoll.values._folds import BLOCK, Contribution, Fold, Mean
 from atoll.values._ids import derive_seed, new_run_id, seeds_below
 from atoll.values._metrics import Metrics, Scalar
 from atoll.values._names import as_text, is_text, nearest, suggestion
-from atoll.values._payload import MAX_PLAIN, Payload, checked, fresh, pack, unpack, unpack_buffer
+from atoll.values._payload import (
+    MAX_PLAIN,
+    Payload,
+    checked,
+    fresh,
+    odd_number,
+    pack,
+    unpack,
+    unpack_buffer,
+)
 from atoll.values._safetensors import (
     MAX_ARRAYS,
     MAX_EXTENT,
@@ -84,6 +93,7 @@ __all__ = [
     "nbytes",
     "nearest",
     "new_run_id",
+    "odd_number",
     "pack",
     "parts",
     "register",

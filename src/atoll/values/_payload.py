@@ -6,7 +6,8 @@ arrays are named `<payload name>/<array name>`, and one array of bytes, `@plain`
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
 import msgspec
@@ -39,6 +40,18 @@ def checked(payload: Payload) -> dict[str, Any]:
     if plain:
         _encoded(plain)
     return found
+
+
+def odd_number(plain: Any, name: str) -> str:
+    """What plain data holds that is no finite number, such as "config.lr is nan"; empty when there is none. JSON has no word for it."""
+    if type(plain) is float and not math.isfinite(plain):
+        return f"{name} is {plain}"
+    inside: Iterable[tuple[str, Any]] = ()
+    if type(plain) is dict:
+        inside = ((f"{name}.{key}", value) for key, value in plain.items())
+    elif type(plain) is list:
+        inside = ((f"{name}[{place}]", value) for place, value in enumerate(plain))
+    return next(filter(None, (odd_number(value, where) for where, value in inside)), "")
 
 
 def fresh(value: Any) -> Any:

@@ -13,9 +13,9 @@ from msgspec import Meta
 API = 1
 INLINE = 64 << 10  # bytes of a payload that ride inside a message
 
-Name: TypeAlias = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
-RunId: TypeAlias = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_-]+$")]
-Digest: TypeAlias = Annotated[str, Meta(pattern=r"^sha256:[0-9a-f]{64}$")]
+Name: TypeAlias = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")]
+RunId: TypeAlias = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_-]+\Z")]
+Digest: TypeAlias = Annotated[str, Meta(pattern=r"^sha256:[0-9a-f]{64}\Z")]
 Text: TypeAlias = Annotated[str, Meta(max_length=20_000)]
 Count: TypeAlias = Annotated[int, Meta(ge=0, le=1 << 53)]
 Seconds: TypeAlias = Annotated[float, Meta(ge=0, le=600)]
@@ -398,7 +398,7 @@ class NewRun(_Message, frozen=True, kw_only=True):
     federation: Name
     bundle: Digest
     app: dict[str, Any]
-    id: Annotated[str, Meta(max_length=64, pattern=r"^[A-Za-z0-9_-]*$")] = ""
+    id: Annotated[str, Meta(max_length=64, pattern=r"^[A-Za-z0-9_-]*\Z")] = ""
     config: dict[str, Any] = {}
     seed: int = 0
     name: Annotated[str, Meta(max_length=128)] = ""

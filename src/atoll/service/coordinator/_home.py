@@ -72,11 +72,15 @@ def withdraw(home: Path) -> None:
 
 
 def write(path: Path, body: bytes) -> None:
-    """Write a file for its owner's eyes alone, durably: all of it or nothing."""
+    """Write a file for its owner's eyes alone, durably: all of it or nothing. Raises `JournalError` (`coordinator.unusable`)."""
     beside = path.with_suffix(".part")
-    with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(body)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(beside, path)
-    sync_folder(path.parent)
+    try:
+        with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.write(body)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+        sync_folder(path.parent)
+    except OSError as error:
+        mend = "choose a folder that you can write to, on a disk with space"
+        raise JournalError("coordinator.unusable", f"{path} can't be used: {error}", mend) from error

@@ -31,7 +31,7 @@ def document(routes: Sequence[Route], version: str) -> dict[str, Any]:
         "info": {"title": "Atoll coordinator", "version": version},
         "paths": paths,
         "components": {
-            "schemas": schemas,
+            "schemas": _plain(schemas),
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
         "security": [{"token": []}],
@@ -75,6 +75,16 @@ def _others() -> dict[str, Any]:
         "/readyz": {"get": {"operationId": "readyz", "security": [], "responses": {"200": status, "503": status}}},
         "/metrics": {"get": {"operationId": "metrics", "responses": {"200": text, **_problems(*ALWAYS)}}},
     }  # fmt: skip
+
+
+def _plain(schema: Any) -> Any:
+    r"""A schema whose patterns end as everybody's do: what is `\Z` to Python, to which `$` is before a last newline too."""
+    if isinstance(schema, dict):
+        return {
+            k: v.replace(r"\Z", "$") if k == "pattern" and isinstance(v, str) else _plain(v)
+            for k, v in schema.items()
+        }
+    return [_plain(each) for each in schema] if isinstance(schema, list) else schema
 
 
 def _parameter(name: str, where: str, schema: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from collections.abc import Callable
 
 CAPACITY = 1 << 20  # bytes at most
 STALL = 120.0  # seconds without a byte taken, after which nobody is there
+OPENED = 3.0  # seconds after which the server has opened the file, or never will
 
 _MOMENT = 20  # milliseconds
 
@@ -29,7 +30,7 @@ class Pipe:
         self._reading, self._writing = os.pipe()
         os.set_blocking(self._writing, False)
         self.path = f"/proc/self/fd/{self._reading}"
-        self._lock = threading.Lock()
+        self._lock, self._forgotten = threading.Lock(), False
         _enlarge(self._writing)
 
     def fill(self, pour: Callable[[int], bool]) -> bool:
@@ -48,18 +49,20 @@ class Pipe:
         loop, room = asyncio.get_running_loop(), asyncio.Event()
         loop.add_writer(self._writing, room.set)
         try:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(room.wait(), OPENED)
+            self._forget_reading()  # there is room as well once nobody reads
             await asyncio.wait_for(room.wait(), STALL)
         finally:
             loop.remove_writer(self._writing)
-        self._forget_reading()
 
     def close(self) -> None:
         """The end of the file, once nobody fills it."""
         with self._lock:
-            self._forget_reading()
-            if self._writing >= 0:
-                os.close(self._writing)
-                self._writing = -1
+            for descriptor in (self._reading, self._writing):
+                if descriptor >= 0:
+                    os.close(descriptor)
+            self._reading = self._writing = -1
 
     def _soon(self) -> bool:
         """Whether there is room in a moment."""
@@ -68,10 +71,13 @@ class Pipe:
         return bool(poll.poll(_MOMENT))
 
     def _forget_reading(self) -> None:
-        """Or the writer would never learn that the server has closed its own."""
-        if self._reading >= 0:
-            os.close(self._reading)
-            self._reading = -1
+        """Or the writer would never learn that the server has closed its own. The number stays taken: another file under it
+        would be sent to whoever waits for this one."""
+        if self._reading >= 0 and not self._forgotten:
+            self._forgotten = True
+            nothing = os.open(os.devnull, os.O_RDONLY)
+            os.dup2(nothing, self._reading, inheritable=False)
+            os.close(nothing)
 
 
 def _enlarge(descriptor: int) -> None:

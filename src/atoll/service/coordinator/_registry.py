@@ -7,6 +7,7 @@ what changed becomes durable in one transaction for all who wait.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sqlite3
 import threading
@@ -102,9 +103,12 @@ class Registry:
             await asyncio.shield(self._writing)
 
     def close(self) -> None:
-        """Write what waits, and let go."""
-        if self._changed:
-            self._write(self._changed)
+        """Write what waits, and let go. On a full disk it is not written, and nobody was told that it was."""
+        try:
+            if self._changed:
+                self._write(self._changed)
+        except sqlite3.Error as error:
+            logging.getLogger("atoll.coordinator").warning("%s can't be written: %s", self._path, error)
         with self._lock:
             self._database.close()
 

@@ -6,19 +6,16 @@ Doesn't know which command started it.
 from __future__ import annotations
 
 import contextlib
-import datetime
 import os
 import queue
 import secrets
 import shutil
-import signal
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 
 from atoll.journal import FileLock, one_at_a_time
+from atoll.service._daemon import ends_when_asked, warn
 from atoll.service.host._host import Host
 from atoll.service.host._settings import HostSettings
 from atoll.values import AtollError, ConfigError, JournalError, sync_folder
@@ -42,15 +39,7 @@ def serve(
 def _serve(
     settings: HostSettings, home: Path, until: Callable[[], None] | None, ready: Callable[[], None]
 ) -> None:
-    ends: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
-
-    def asked(number: int, frame: FrameType | None) -> None:
-        for each in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(each, signal.SIG_DFL)  # asked again: at once
-        ends.put(None)
-
-    for each in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(each, asked)
+    ends = ends_when_asked()
     host = Host(settings, home, _identity(home), warn)
     _beside(lambda: host.serve(_once(ready)), ends)
     if until is not None:
@@ -59,12 +48,6 @@ def _serve(
     host.close()
     if why is not None:
         raise why
-
-
-def warn(text: str) -> None:
-    """A line for whoever runs the daemon."""
-    now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    print(f"{now} {text}", file=sys.stderr, flush=True)
 
 
 def _beside(work: Callable[[], None], ends: queue.SimpleQueue[BaseException | None]) -> None:

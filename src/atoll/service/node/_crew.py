@@ -43,7 +43,10 @@ class Crew:
 
     def lane(self, spec: RunSpec) -> Lane:
         """The lane of a run."""
-        return self._lanes.get(spec.run) or self._lanes.setdefault(spec.run, Lane(spec))
+        lane = self._lanes.get(spec.run)
+        if lane is None:
+            lane = self._lanes[spec.run] = Lane(spec, self._room.given.needs(spec))
+        return lane
 
     def advance(self, can_begin: Callable[[Held], bool], give: Callable[[Lane], None]) -> None:
         """Begin what can begin."""

@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING
 
 from atoll.service.node._crew import Crew
 from atoll.service.node._lane import Held, Lane
-from atoll.service.node._resources import Resources, needs_of
-from atoll.service.node._room import Room
 from atoll.service.workshop import Did, Failed, Ready, Said, Told, Unfit
 from atoll.wire import Bad, Offer, RunSpec
 
 if TYPE_CHECKING:
+    from atoll.service.node._room import Room
     from atoll.service.node._site import Site
     from atoll.service.workshop import Worker
 
@@ -27,13 +26,10 @@ DEATHS = 10  # of workers with one call in hand, before the call is given up
 class Desk:
     """Every call in hand, and the workers."""
 
-    def __init__(
-        self, site: Site, given: Resources, *, slots: int, workers: int, idle: float, turn: float
-    ) -> None:
-        self._site, self._given, self._slots = site, given, slots
+    def __init__(self, site: Site, room: Room, *, idle: float, turn: float) -> None:
+        self._site, self._room = site, room
         self._lock = threading.RLock()
         self._held: dict[str, Held] = {}
-        room = Room(given, slots=slots, workers=workers)
         self._crew = Crew(site, room, idle=idle, turn=turn, evict=self._evict)
         self._closed = False
         self._empty = threading.Condition(self._lock)
@@ -45,7 +41,7 @@ class Desk:
         with self._lock:
             busy = sum(not held.finished for held in self._held.values())
             have = {id: held.digest for id, held in self._held.items() if not held.unwanted}
-            return have, 0 if self._closed else max(0, self._slots - busy)
+            return have, 0 if self._closed else max(0, self._room.slots - busy)
 
     def in_hand(self, run: str) -> set[int]:
         """The numbers of a run's calls in hand."""
@@ -208,7 +204,7 @@ class Desk:
         held = self._hold(offer)
         if held is None:
             return
-        if lack := self._given.lacks(needs_of(spec)):
+        if lack := self._room.given.lacks(spec):
             self._finish(held, Bad(failure="refused", message=f"this node is too small for the app: {lack}"))
             return
         self._crew.lane(spec).waiting.append(held)
@@ -291,10 +287,9 @@ class Desk:
             lane.births += 1
             if lane.births >= DEATHS:
                 lane.births = 0
+                why = f"{DEATHS} workers died before they were ready, the last one {how}"
                 for each in list(lane.waiting):
-                    self.fail(
-                        each, "lost", f"{DEATHS} workers died before they were ready, the last one {how}"
-                    )
+                    self.fail(each, "lost", why)
 
     def _remove(self, lane: Lane) -> None:
         for held in self._crew.remove(lane):

@@ -25,6 +25,9 @@ class Home:
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._lock = FileLock(folder / "lock", what=str(folder))
+            shutil.rmtree(self.spool, ignore_errors=True)  # of workers that are gone
+            for each in (self.objects, self.outbox, self.states, self.spool, self.workshop):
+                each.mkdir(exist_ok=True, mode=0o700)
         except JournalError:
             raise AtollError(
                 "node.home-busy",
@@ -32,15 +35,20 @@ class Home:
                 "give this one a home of its own (--home), or stop the other",
             ) from None
         except OSError as error:
-            raise ConfigError(
-                "node.bad-home", f"{folder} can't be a node's home: {error}", "give another: --home FOLDER"
-            ) from error
-        shutil.rmtree(self.spool, ignore_errors=True)  # of workers that are gone
-        for each in (self.objects, self.outbox, self.states, self.spool, self.workshop):
-            each.mkdir(exist_ok=True, mode=0o700)
+            raise _unfit(folder, error) from error
 
     def identity(self) -> str:
-        """Who this node is: made once, the same ever after."""
+        """Who this node is: made once, the same ever after. Raises `ConfigError` (`node.bad-home`)."""
+        try:
+            return self._identity()
+        except OSError as error:
+            raise _unfit(self.folder, error) from error
+
+    def close(self) -> None:
+        """Let the next daemon in."""
+        self._lock.release()
+
+    def _identity(self) -> str:
         path = self.folder / "identity"
         with contextlib.suppress(FileNotFoundError):
             if len(known := path.read_text(encoding="ascii").strip()) >= 16:
@@ -49,6 +57,7 @@ class Home:
         write_durably(path, new.encode())
         return new
 
-    def close(self) -> None:
-        """Let the next daemon in."""
-        self._lock.release()
+
+def _unfit(folder: Path, error: OSError) -> ConfigError:
+    mend = "make space, or give another: --home FOLDER"
+    return ConfigError("node.bad-home", f"{folder} can't be a node's home: {error}", mend)

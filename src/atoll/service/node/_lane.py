@@ -10,8 +10,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from atoll.service.node._alarm import Timer
-from atoll.service.node._resources import needs_of
-from atoll.wire import Offer, RunSpec
+from atoll.wire import Needs, Offer, RunSpec
 
 if TYPE_CHECKING:
     from atoll.service.workshop import Worker
@@ -50,8 +49,8 @@ class Held:
 class Lane:
     """A run at this node: one worker, and the calls that wait for it."""
 
-    def __init__(self, spec: RunSpec) -> None:
-        self.spec, self.needs = spec, needs_of(spec)
+    def __init__(self, spec: RunSpec, needs: Needs) -> None:
+        self.spec, self.needs = spec, needs
         self.waiting: deque[Held] = deque()
         self.running: Held | None = None
         self.worker: Worker | None = None

@@ -22,6 +22,7 @@ from atoll.service.node._objections import Objection
 from atoll.service.node._outbox import Outbox
 from atoll.service.node._probe import probe
 from atoll.service.node._resources import resources, seeing
+from atoll.service.node._room import Room
 from atoll.service.node._settings import NodeSettings
 from atoll.service.node._states import States
 from atoll.service.node._threads import Threads
@@ -54,9 +55,8 @@ class Node:
         self._outbox = Outbox(home.outbox, self._threads.do)
         self.resources = resources(settings.resources)
         self.removed: list[str] = []  # runs that were forgotten, as the last orders said
-        self._desk = Desk(
-            self, self.resources, slots=settings.slots, workers=settings.workers, idle=settings.idle, turn=settings.turn,
-        )  # fmt: skip
+        room = Room(self.resources, slots=settings.slots, workers=settings.workers)
+        self._desk = Desk(self, room, idle=settings.idle, turn=settings.turn)
         self._delivery = Delivery(
             coordinator, outbox=self._outbox, states=self._states, store=self._cache.store, lines=self._lines,
             weather=self.weather, delivered=self._desk.delivered, elsewhere=self._threads.do,

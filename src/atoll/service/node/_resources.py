@@ -9,10 +9,10 @@ import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from msgspec import structs
 
+from atoll.service.node import _machine
 from atoll.values import ConfigError
 from atoll.wire import Needs, Problem, RunSpec
 
@@ -33,8 +33,14 @@ class Resources:
         found = {"cpus": self.cpus, "gpus": float(len(self.devices)), "memory": self.memory}
         return {name: number for name, number in found.items() if math.isfinite(number)}
 
-    def lacks(self, needs: Needs) -> str:
-        """What a task needs and never gets here, in words; empty when it can be done."""
+    def needs(self, spec: RunSpec) -> Needs:
+        """What one task of a run takes here: a CPU for each thread, as far as there are so many, unless the app says how many."""
+        implied = min(float(spec.threads), self.cpus)
+        return structs.replace(spec.needs, cpus=spec.needs.cpus or implied)
+
+    def lacks(self, spec: RunSpec) -> str:
+        """What a run's task needs and never gets here, in words; empty when it can be done."""
+        needs = self.needs(spec)
         pairs = (
             (needs.cpus, self.cpus, f"{needs.cpus:g} CPUs", f"{self.cpus:g}"),
             (needs.gpus, len(self.devices), _gpus(needs.gpus), f"{len(self.devices)}"),
@@ -45,7 +51,7 @@ class Resources:
 
     def problems(self, spec: RunSpec) -> list[Problem]:
         """The same as a preflight tells it."""
-        lack = self.lacks(needs_of(spec))
+        lack = self.lacks(spec)
         mend = "ask for less in [tool.atoll.resources], leave the node out, or have its owner give more (--cpus, --gpus, --memory)"
         return [Problem(code="node.too-small", message=lack, mend=mend)] if lack else []
 
@@ -53,14 +59,9 @@ class Resources:
 def resources(given: Mapping[str, float], surroundings: Mapping[str, str] = os.environ) -> Resources:
     """What the owner gave; what was not said is found out. Raises `ConfigError` (`node.no-gpus`)."""
     return Resources(
-        cpus=given.get("cpus", _cpus()), memory=given.get("memory", _memory()),
+        cpus=given.get("cpus", _machine.cpus()), memory=given.get("memory", _machine.memory()),
         devices=_devices(given.get("gpus"), surroundings.get(VISIBLE)),
     )  # fmt: skip
-
-
-def needs_of(spec: RunSpec) -> Needs:
-    """What one task of a run needs."""
-    return structs.replace(spec.needs, cpus=spec.needs.cpus or float(spec.threads))
 
 
 def seeing(devices: tuple[str, ...]) -> dict[str, str]:
@@ -68,23 +69,11 @@ def seeing(devices: tuple[str, ...]) -> dict[str, str]:
     return {VISIBLE: ",".join(devices) or _NOBODY}
 
 
-def _cpus() -> float:
-    if hasattr(os, "sched_getaffinity"):
-        return float(len(os.sched_getaffinity(0)))
-    return float(os.cpu_count() or 1)
-
-
-def _memory() -> float:
-    if not hasattr(os, "sysconf") or "SC_PHYS_PAGES" not in os.sysconf_names:
-        return math.inf
-    return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-
-
 def _devices(number: float | None, visible: str | None) -> tuple[str, ...]:
     """The first so many of those that the daemon itself sees; all of them when nothing was said."""
     seen = None if visible is None else _seen(visible)
     if number is None:
-        return seen if seen is not None else tuple(map(str, range(_gpus_here())))
+        return seen if seen is not None else tuple(map(str, range(_machine.gpus())))
     if seen is not None and number > len(seen):
         message = f"--gpus {number:g}, but {VISIBLE}={visible} shows {len(seen)}"
         raise ConfigError("node.no-gpus", message, f"give fewer, or change {VISIBLE}")
@@ -99,11 +88,6 @@ def _seen(visible: str) -> tuple[str, ...]:
             break
         names.append(name)
     return tuple(names)
-
-
-def _gpus_here() -> int:
-    folder = Path("/proc/driver/nvidia/gpus")
-    return len(list(folder.iterdir())) if folder.is_dir() else 0
 
 
 def _gpus(number: int) -> str:

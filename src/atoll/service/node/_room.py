@@ -77,7 +77,7 @@ class Room:
     """All that there is, and who holds what."""
 
     def __init__(self, given: Resources, *, slots: int, workers: int) -> None:
-        self.given, self._slots, self._workers = given, slots, max(workers, slots)
+        self.given, self.slots, self._workers = given, slots, max(workers, slots)
         self._running: dict[object, Needs] = {}
         self._claims: list[Claim] = []
 
@@ -88,7 +88,7 @@ class Room:
         gpus, memory = _held(staying)
         coming_gpus, coming_memory = _held(leaving)
         return Left(
-            slots=self._slots - len(self._running), cpus=self.given.cpus - sum(n.cpus for n in self._running.values()),
+            slots=self.slots - len(self._running), cpus=self.given.cpus - sum(n.cpus for n in self._running.values()),
             workers=self._workers - len(staying), gpus=len(self.given.devices) - gpus - coming_gpus,
             memory=self.given.memory - memory - coming_memory, coming_gpus=coming_gpus, coming_memory=coming_memory,
         )  # fmt: skip

@@ -5,15 +5,12 @@ Doesn't know which command started it.
 
 from __future__ import annotations
 
-import datetime
 import queue
-import signal
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 
+from atoll.service._daemon import ends_when_asked, warn
 from atoll.service.node._guard import Guard, Rosters
 from atoll.service.node._home import Home
 from atoll.service.node._launch import Launcher
@@ -29,15 +26,7 @@ def serve(settings: NodeSettings, *, ready: Callable[[], None] | None = None) ->
 
     Raises `AtollError` when the home is taken, or the coordinator refuses it for good."""
     home = Home(Path(settings.home).expanduser().resolve())
-    ends: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
-
-    def asked(number: int, frame: FrameType | None) -> None:
-        for each in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(each, signal.SIG_DFL)  # asked again: at once
-        ends.put(None)
-
-    for each in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(each, asked)
+    ends = ends_when_asked()
     coordinator = Coordinator(settings, home.identity())
     launcher = Launcher(settings, home, coordinator.bundle)
     node = Node(settings, home, coordinator, launcher, warn, _guard(settings, home, coordinator))
@@ -51,12 +40,6 @@ def serve(settings: NodeSettings, *, ready: Callable[[], None] | None = None) ->
     home.close()
     if why is not None:
         raise why
-
-
-def warn(text: str) -> None:
-    """A line for whoever runs the daemon."""
-    now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    print(f"{now} {text}", file=sys.stderr, flush=True)
 
 
 def _guard(settings: NodeSettings, home: Home, coordinator: Coordinator) -> Guard | None:

@@ -31,7 +31,8 @@ SKEW = 60  # seconds by which clocks may differ
 class Member:
     """Somebody on the roster. `first` is the id of the key it joined with, the same for as long as it is a member."""
 
-    key: PublicKey  # the one that it has now
+    id: str  # of the key that it has now
+    key: PublicKey
     first: str
     name: str
     kind: Kind
@@ -40,14 +41,9 @@ class Member:
     owner: str = ""  # of a node: the name of the user whose it is
     approved: bool = True  # else it waits for an administrator, and counts for nothing
 
-    @property
-    def id(self) -> str:
-        """The id of its key."""
-        return self.key.id
-
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class Enrolment:
     """An invitation and who took it up. `joined` is None when it was made out to a member, who needs not."""
 
     told: tuple[Signed, Both | None]
@@ -89,7 +85,7 @@ def rotate(old: Key, new: Key, *, time: int, keep: tuple[str, ...] = ()) -> Both
     return sign_both(Rotation(old=old.id, new=new.public.text, time=time, keep=keep), old, new)
 
 
-def entry_of(grant: Signed, joined: Both | None, federation: str) -> Entry:
+def enrolment_of(grant: Signed, joined: Both | None, federation: str) -> Enrolment:
     """The entry that these make. Raises `IdentityError`: whatever `check` does, and `identity.bad-entry`."""
     said = check(grant, Grant)
     _of_here(said.federation, federation)
@@ -97,9 +93,9 @@ def entry_of(grant: Signed, joined: Both | None, federation: str) -> Entry:
     if joined is None:
         if not said.key:
             raise _bad(said.name, "nobody has taken the invitation up")
-        return Entry((grant, None), said, None, token, said.key, grant.signer.id)
+        return Enrolment((grant, None), said, None, token, said.key, grant.signer.id)
     key = _joined(said, joined)
-    return Entry((grant, joined), said, key, token, key.id, grant.signer.id)
+    return Enrolment((grant, joined), said, key, token, key.id, grant.signer.id)
 
 
 def _joined(grant: Grant, both: Both) -> PublicKey:
@@ -132,7 +128,7 @@ def turn_of(both: Both) -> Turn:
 
 
 def word_of(told: Signed, kind: type[Approval] | type[Revocation], federation: str) -> Word:
-    """The approval or revocation that was signed. Raises as `entry_of` does."""
+    """The approval or revocation that was signed. Raises as `enrolment_of` does."""
     said = check(told, kind)
     _of_here(said.federation, federation)
     return Word(told, said, told.signer.id)
