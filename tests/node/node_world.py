@@ -25,6 +25,7 @@ from atoll.wire import (
     Manifest,
     Needs,
     Offer,
+    Order,
     Orders,
     Probe,
     Problem,
@@ -72,6 +73,7 @@ class World:
         self.pulled: list[str] = []
         self.polls: list[tuple[dict[str, str], int]] = [({}, 0)]
         self.removed: list[list[str]] = []  # as each poll said
+        self.marks: list[Order] = []
         self.session = 0
         self.away = False
         self.skew = 0.0
@@ -126,8 +128,11 @@ class Connection:
             self.session = self.world.session
             return Welcome(session=self.session, time=time.time() + self.world.skew, beat=self.world.beat)
 
-    def poll(self, have: dict[str, str], free: int, wait: float, removed: Sequence[str] = ()) -> Orders:
+    def poll(
+        self, have: dict[str, str], free: int, wait: float, removed: Sequence[str] = (), mark: Order | None = None
+    ) -> Orders:
         self._request("poll")
+        self.world.marks += [mark] if mark else []
         world, ends = self.world, time.monotonic() + wait
         with world.changed:
             world.polls.append((have, free))

@@ -32,6 +32,7 @@ MARGIN = 15.0  # seconds that an answer may take beyond what was asked for
 LARGEST = 256 << 20  # bytes of an answer that is read at once
 _PROBLEM = 1 << 16  # bytes of a refusal
 _PASSING = {429, 502, 503, 504}  # tried again
+_QUOTA = "quota.exceeded"  # passes when somebody does something about it: only those wait who wait for ever
 _LONGEST = 60.0  # seconds that a coordinator may put us off
 _encode = msgspec.json.Encoder().encode
 _FAULTS = (OSError, http.client.HTTPException)
@@ -191,7 +192,7 @@ class Client:
         over = self._patience is not None and self._clock() - began >= self._patience
         url = self.address.url
         if isinstance(error, Refused):
-            if error.status not in _PASSING or over:
+            if error.status not in _PASSING or over or (self._patience is not None and error.code == _QUOTA):
                 raise error
             return min(error.retry_after, _LONGEST)
         if isinstance(error, msgspec.MsgspecError):

@@ -32,7 +32,7 @@ AWAY = frozenset(
 
 
 class Delivery:
-    """Keeps and sends answers. `delivered` is told when the coordinator has one, or can't have it."""
+    """Keeps and sends answers. `delivered` is told when the coordinator has one, or can't have it; `leaves` before one is sent."""
 
     def __init__(
         self,
@@ -45,9 +45,11 @@ class Delivery:
         weather: Weather,
         delivered: Callable[[Held], None],
         elsewhere: Callable[[Callable[[], None]], None],
+        leaves: Callable[[Answer, str], None] = lambda answer, federation: None,
     ) -> None:
         self._coordinator, self._outbox, self._states, self._store = coordinator, outbox, states, store
         self._lines, self._weather, self._delivered, self._elsewhere = lines, weather, delivered, elsewhere
+        self._leaves = leaves
 
     def finish(self, held: Held, outcome: Did | Bad) -> None:
         """Keep an answer and send it."""
@@ -112,6 +114,7 @@ class Delivery:
     def _send(self, held: Held, finished: Finished) -> bool:
         """Whether the matter is settled."""
         arrays = _arrays(finished)
+        self._leaves(finished.answer, finished.federation)
         try:
             self._push(finished, arrays)
             verdict = self._reply(finished)

@@ -237,6 +237,7 @@ class Desk:
                 return
         assert lane.worker is not None
         self._crew.begin(lane, held)
+        self._site.begun(offer)
         lane.worker.give(offer, state)
 
     def _done(self, lane: Lane, told: Did | Failed) -> Held | None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from atoll.service.node._weather import Weather
 from atoll.values import AtollError
-from atoll.wire import Orders, Unreachable, Welcome
+from atoll.wire import Order, Orders, Unreachable, Welcome
 
 if TYPE_CHECKING:
     from atoll.service.node._wire import Coordinator
@@ -30,6 +30,8 @@ class Hand(Protocol):
 
     @property
     def removed(self) -> list[str]: ...
+
+    def checkpoint(self) -> Order | None: ...
 
     def follow(self, orders: Orders) -> None: ...
 
@@ -85,7 +87,8 @@ class Link:
             for _ in self._weather.tries():
                 try:
                     have, free = self._hand.have()
-                    orders = self._coordinator.poll(have, free, welcome.beat, self._hand.removed)
+                    mark = self._hand.checkpoint()
+                    orders = self._coordinator.poll(have, free, welcome.beat, self._hand.removed, mark)
                 except AtollError as error:
                     if self._session_ended(error):
                         return

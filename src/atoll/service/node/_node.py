@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from atoll.service.node._alarm import Alarm, Timer
+from atoll.service.node._audit import NodeAudit
 from atoll.service.node._cache import Cache
 from atoll.service.node._delivery import Delivery
 from atoll.service.node._desk import Desk
@@ -31,7 +32,7 @@ from atoll.service.node._weather import Weather
 from atoll.service.node._wire import Coordinator
 from atoll.service.workshop import Did, Worker
 from atoll.values import AtollError, DiskFull, NotFound
-from atoll.wire import Bad, Offer, Orders, Probe, Problem, RunSpec, Unreachable
+from atoll.wire import Bad, Offer, Order, Orders, Probe, Problem, RunSpec, Unreachable
 
 
 class Node:
@@ -57,9 +58,14 @@ class Node:
         self.removed: list[str] = []  # runs that were forgotten, as the last orders said
         room = Room(self.resources, slots=settings.slots, workers=settings.workers)
         self._desk = Desk(self, room, idle=settings.idle, turn=settings.turn)
+        self._audit = NodeAudit(
+            home.folder, name=settings.name, key=settings.coordinator.key, audience=settings.coordinator.audience, warn=warn,
+            later=self._alarm.after, elsewhere=self._threads.do,
+        )  # fmt: skip
         self._delivery = Delivery(
             coordinator, outbox=self._outbox, states=self._states, store=self._cache.store, lines=self._lines,
             weather=self.weather, delivered=self._desk.delivered, elsewhere=self._threads.do,
+            leaves=self._audit.leaves,
         )  # fmt: skip
         self._left = [
             (self._desk.left(f.answer.run, f.answer.key, f.answer.call, f.seq), f)
@@ -70,6 +76,7 @@ class Node:
 
     def welcome(self) -> None:
         """There is a session: send what an earlier daemon left, and be ready."""
+        self._audit.session(self._coordinator.session)
         self._launcher.be_ready()
         left, self._left = self._left, []
         for held, finished in left:
@@ -91,6 +98,9 @@ class Node:
             self._desk.drop([*orders.drop, *orders.remove])
         for run in (*orders.drop, *orders.remove):
             self._cache.over(run)
+            self._audit.over(run)
+        if (mark := orders.checkpoint) is not None:
+            self._threads.do(lambda: self._audit.keep(mark))
         for run in orders.remove:
             self._outbox.forget(run)
             self._states.forget(run)
@@ -99,6 +109,10 @@ class Node:
             self._vetting.take(orders.offers)
         for each in orders.probes:
             self._threads.do(lambda each=each: self._probe(each))  # type: ignore[misc]
+
+    def checkpoint(self) -> Order | None:
+        """A checkpoint of the node's audit log, when it is time for one."""
+        return self._audit.checkpoint()
 
     def close(self, grace: float) -> None:
         """Finish or hand back what is under way, end the workers, let go of everything."""
@@ -110,11 +124,14 @@ class Node:
         self._alarm.close()
         self._coordinator.close()
         self._threads.close()
+        self._audit.ended()
 
     # -- for the vetting -------------------------------------------------------------------------------------
 
     def admit(self, offers: list[Offer]) -> None:
         for offer in offers:
+            if offer.wants is not None:
+                self._audit.accepted(offer.wants)
             self._states.offered(offer, self._desk.in_hand)
         self._desk.take(offers)
 
@@ -133,6 +150,7 @@ class Node:
 
     def told(self, spec: RunSpec, objection: Objection) -> None:
         self._warn(f"refused run {spec.run} of {spec.federation}: {objection.message}")
+        self._audit.refused(spec, objection.rule)
 
     # -- for the desk ----------------------------------------------------------------------------------------
 
@@ -144,6 +162,9 @@ class Node:
 
     def start(self, lane: Lane, attempt: int, devices: tuple[str, ...]) -> None:
         self._threads.do(lambda: self._start(lane, attempt, devices))
+
+    def begun(self, offer: Offer) -> None:
+        self._audit.begun(offer)
 
     def state(self, run: str, seq: int) -> Path | None:
         return self._states.path(run, seq)

@@ -32,6 +32,10 @@ class Site(Protocol):
 
     def state(self, run: str, seq: int) -> Path | None: ...
 
+    def begun(self, offer: Offer) -> None:
+        """A call is about to be given to a worker."""
+        ...
+
     def finish(self, held: Held, outcome: Did | Bad) -> None:
         """A call came to its end: keep and deliver its answer, from this thread if that is quick."""
         ...

@@ -21,6 +21,7 @@ from atoll.wire import (
     Line,
     Lines,
     Ok,
+    Order,
     Orders,
     Poll,
     ProbeResult,
@@ -71,11 +72,14 @@ class Coordinator:
         self.session = welcome.session
         return welcome
 
-    def poll(self, have: dict[str, str], free: int, wait: float, removed: list[str]) -> Orders:
+    def poll(
+        self, have: dict[str, str], free: int, wait: float, removed: list[str], checkpoint: Order | None = None
+    ) -> Orders:
         """What is there to do? Answered when there is something, or after `wait` seconds."""
         poll = Poll(
-            name=self._settings.name, session=self.session, have=have, free=free, wait=wait, removed=removed
-        )
+            name=self._settings.name, session=self.session, have=have, free=free, wait=wait, removed=removed,
+            checkpoint=checkpoint,
+        )  # fmt: skip
         return self._client.call("POST", "/v1/node/poll", poll, Orders, wait=wait)
 
     def reply(self, answer: Answer) -> Verdict:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from atoll.surfaces.cli._command import Command
 from atoll.surfaces.cli._identity_table import IDENTITY
+from atoll.surfaces.cli._records_table import RECORDS
 from atoll.surfaces.cli._service_table import SERVICE
 from atoll.surfaces.cli._table import COMMANDS, EXIT_CODES, GROUPS, RUN_COMMANDS, TOOLS, command, named
 
@@ -44,6 +45,7 @@ def overview() -> str:
             *_section("Commands", _summaries(RUN_COMMANDS)),
             *_section("A real federation", _summaries(SERVICE)),
             *_section("Who may do what", _summaries(IDENTITY)),
+            *_section("Who did what", _summaries(RECORDS)),
             *_section("This machine", _summaries(TOOLS)),
             *_section(
                 "Options",

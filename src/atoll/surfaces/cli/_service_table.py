@@ -97,6 +97,19 @@ SERVICE = (
     Command("federation remove-node", "take a node out of a federation", examples=(("atoll federation remove-node heart hospital-a", ""),),
             arguments=(_FEDERATION, _NODE), options=(_ON,)),
     Command(
+        "federation limit", "limit what a federation or its users may have; without a limit, show what there is", module="limits",
+        examples=(("atoll federation limit heart --runs 5 --bytes 500GB --hours 1000", ""),
+                  ("atoll federation limit heart --each-user --runs 2", ""), ("atoll federation limit heart --runs none", "no limit any more"),
+                  ("atoll federation limit heart", "what is allowed, and what is used")),
+        arguments=(_FEDERATION,),
+        options=(
+            Option("--runs", "N", "runs at a time"), Option("--bytes", "SIZE", "stored for it: 500GB"),
+            Option("--hours", "N", "node-hours a month"), Option("--user", "NAME", "for one user, not the whole federation"),
+            Option("--each-user", help="for every user, each for themselves"), _ON,
+        ),
+        notes="What is going on goes on: a limit refuses a run that is begun or resumed, and bytes that are sent. `none` lifts one.",
+    ),
+    Command(
         "context add", "remember where a federation is, by a name",
         examples=(("atoll context add hospitals https://fl.example.org --token-file token --federation heart", ""),),
         arguments=(Argument("NAME", "", "what to call it"), Argument("URL", "", "where the coordinator is")),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from atoll.surfaces.cli._command import CONTEXTS, FILES, FOLDERS, RUNS, Argument, Command, Option
 from atoll.surfaces.cli._identity_table import IDENTITY
+from atoll.surfaces.cli._records_table import RECORDS
 from atoll.surfaces.cli._service_table import SERVICE
 
 _RUN = Argument("RUN", "", "@latest, a name, an id, or the beginning of one", completes=RUNS)
@@ -121,7 +122,7 @@ TOOLS = (
     ),
 )  # fmt: skip
 
-COMMANDS = (*RUN_COMMANDS, *SERVICE, *IDENTITY, *TOOLS)
+COMMANDS = (*RUN_COMMANDS, *SERVICE, *IDENTITY, *RECORDS, *TOOLS)
 GROUPS = tuple(dict.fromkeys(c.group for c in COMMANDS if c.group))
 
 EXIT_CODES = (
