@@ -120,7 +120,13 @@ class Door:
             body = decoder.decode(content)
         query = _query(scope.query_string) if scope.query_string else {}
         work = route.done(self._desk, Asked(body, names, query, came.who))
-        answer = await (self._waiting(protocol, work, route, body, came.who) if route.waits else work)
+        if route.waits:
+            work = self._waiting(protocol, work, route, body, came.who)
+        if route.waits or route.stays:
+            with self._gate.staying(came.who):
+                answer = await work
+        else:
+            answer = await work
         protocol.response_bytes(200, JSON, encode(answer))
         return 200
 
@@ -139,8 +145,7 @@ class Door:
         leaving = asyncio.ensure_future(protocol.client_disconnect())
         leaving.add_done_callback(left)
         try:
-            with self._gate.staying(who):
-                return await work
+            return await work
         finally:
             leaving.remove_done_callback(left)
             leaving.cancel()

@@ -75,6 +75,7 @@ class Route:
     statuses: tuple[int, ...] = (404, 409)
     limit: int = MIB  # bytes of the body
     waits: bool = False  # the answer may be a while in coming, and is for nobody when whoever asked has gone
+    stays: bool = False  # it may wait without that, and ends when whoever asked is not welcome any more
     also: tuple[Permission, ...] = ()  # permissions that will do as well
     leaving: str = ""  # the method of the desk that is told of that
 

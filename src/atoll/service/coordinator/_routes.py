@@ -78,7 +78,7 @@ ROUTES = (
     Route("POST", "/v1/host/poll", P.HOST_CALL, HostOrders, lambda d, a: d.host_poll(a.body, who=a.who), HostPoll, waits=True, leaving="host_gone"),
     Route("POST", "/v1/host/ended", P.HOST_CALL, Ok, lambda d, a: d.host_ended(a.body, who=a.who), RunEnded),
     Route("POST", "/v1/runs/{run}/attend", P.RUN_DRIVE, Attended, lambda d, a: d.attend(a.path["run"], a.body, who=a.who), Attend),
-    Route("POST", "/v1/runs/{run}/say", P.RUN_DRIVE, Heard, lambda d, a: d.say(a.path["run"], a.body, who=a.who), Say, limit=256 * MIB),
+    Route("POST", "/v1/runs/{run}/say", P.RUN_DRIVE, Heard, lambda d, a: d.say(a.path["run"], a.body, who=a.who), Say, limit=256 * MIB, stays=True),
     Route("POST", "/v1/runs/{run}/key", P.RUN_SUBMIT, RunKey, lambda d, a: d.lend_key(a.path["run"], a.body, who=a.who), LendKey, also=(P.HOST_CALL,)),
     Route("GET", "/v1/runs/{run}/events", P.RUN_SEE, Events, _events, waits=True,
           query={"after": {"type": "integer", "minimum": 0, "maximum": MOST}, "wait": {"type": "number", "minimum": 0, "maximum": LONGEST}}),
