@@ -20,11 +20,15 @@ TICK = os.sysconf("SC_CLK_TCK")
 
 
 class Federation:
-    """Started by `with`, ended at its end; every daemon's output lies beside its settings."""
+    """Started by `with`, ended at its end; every daemon's output lies beside its settings.
 
-    def __init__(self, folder: Path, *, nodes: int, tls: bool = False) -> None:
-        self.folder, self.count, self.tls = folder, nodes, tls
+    `keys`: everybody is known by a key, over TLS: an administrator has logged in, nodes were invited and have joined.
+    """
+
+    def __init__(self, folder: Path, *, nodes: int, tls: bool = False, keys: bool = False) -> None:
+        self.folder, self.count, self.tls, self.keys = folder, nodes, tls, keys
         self.daemons: dict[str, subprocess.Popen[bytes]] = {}
+        self._env = {"ATOLL_HOME": str(folder / "home"), "ATOLL_CONFIG": str(folder / "home" / "contexts")}
 
     def __enter__(self) -> Federation:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -32,14 +36,14 @@ class Federation:
         with socket.socket() as listening:
             listening.bind(("127.0.0.1", 0))
             port = listening.getsockname()[1]
-        self._start("coordinator", {"home": str(home), "port": port, **({"tls": True} if self.tls else {})})
+        secure = {"tls": True} if self.tls or self.keys else {}
+        public = {"public_url": f"https://localhost:{port}"} if self.keys else {}
+        self._start("coordinator", {"home": str(home), "port": port, **secure, **public})
         where = _when_there(home / "address", self.daemons["coordinator"])
-        token = (home / "token").read_text().strip()
-        self.address = Address(where["url"], token=token, ca=where.get("ca") or "")
-        dial = {"url": self.address.url, "token": token, "ca": self.address.ca}
-        for i in range(self.count):
-            name = f"node-{i}"
-            self._start(name, {"coordinator": dial, "name": name, "home": str(self.folder / name)})
+        if self.keys:
+            self._enrol((home / "first-administrator").read_text().strip())
+        else:
+            self._let_in(where, (home / "token").read_text().strip())
         self.client = Client(self.address, agent="benchmark")
         until = time.monotonic() + 120
         while len(self.here()) < self.count:
@@ -47,6 +51,32 @@ class Federation:
                 raise RuntimeError(self.output())
             time.sleep(0.05)
         return self
+
+    def _let_in(self, where: Mapping[str, str], token: str) -> None:
+        """Nodes that have the token, and a context that has it."""
+        self.address = Address(where["url"], token=token, ca=where.get("ca") or "")
+        dial = {"url": self.address.url, "token": token, "ca": self.address.ca}
+        for i in range(self.count):
+            name = f"node-{i}"
+            self._start(name, {"coordinator": dial, "name": name, "home": str(self.folder / name)})
+        ca = ("--ca", self.address.ca) if self.address.ca else ()
+        self._atoll("context", "add", "bench", self.address.url, "--token-file",
+                    str(self.folder / "coordinator" / "token"), *ca)  # fmt: skip
+
+    def _enrol(self, link: str) -> None:
+        """An administrator and nodes that have keys, the administrator's a context."""
+        self._atoll("login", link, "--context", "bench")
+        for i in range(self.count):
+            name = f"node-{i}"
+            told = self._atoll("invite", "node", name, "--on", "bench", "--json")
+            self._atoll("node", "join", json.loads(told)["link"], "--home", str(self.folder / name))
+            self._run(name, ["-m", "atoll", "node", "start", "--home", str(self.folder / name)])
+        place = json.loads((self.folder / "home" / "contexts" / "contexts.json").read_bytes())["contexts"][
+            "bench"
+        ]
+        self.address = Address(
+            place["url"], ca=place.get("ca", ""), key=place["key"], audience=place["audience"]
+        )
 
     def __exit__(self, *_: object) -> None:
         self.client.close()
@@ -72,29 +102,34 @@ class Federation:
             time.sleep(0.3)  # what is measured is how little happens meanwhile
             busy = cpu(pids) - before > 0.03
 
-    def context(self, home: Path) -> Mapping[str, str]:
+    def context(self) -> Mapping[str, str]:
         """The environment in which `atoll ... --on bench` means this federation."""
-        env = {"ATOLL_HOME": str(home), "ATOLL_CONFIG": str(home / "contexts")}
-        command = [sys.executable, "-m", "atoll", "context", "add", "bench", self.address.url,
-                   "--token-file", str(self.folder / "coordinator" / "token")]  # fmt: skip
-        if self.address.ca:
-            command += ["--ca", self.address.ca]
-        subprocess.run(command, check=True, env={**os.environ, **env}, stdout=subprocess.DEVNULL)
-        return env
+        return self._env
 
     def output(self) -> str:
         """What the daemons printed last."""
         return "\n".join(f"--- {p.stem}\n{p.read_text()[-2000:]}" for p in self.folder.glob("*.log"))
 
+    def _atoll(self, *words: str) -> bytes:
+        env = {**os.environ, **self._env}
+        done = subprocess.run(
+            [sys.executable, "-m", "atoll", *words], env=env, capture_output=True, check=False
+        )
+        if done.returncode:
+            raise RuntimeError(f"atoll {' '.join(words)}: {done.stderr.decode()}\n{self.output()}")
+        return done.stdout
+
     def _start(self, name: str, settings: Mapping[str, object]) -> None:
         room = "node" if name.startswith("node") else name
         path = self.folder / f"{name}.json"
         path.write_text(json.dumps(settings))
+        self._run(name, ["-m", f"atoll.service.{room}", str(path)])
+
+    def _run(self, name: str, words: Sequence[str]) -> None:
         with open(self.folder / f"{name}.log", "wb") as log:
             self.daemons[name] = subprocess.Popen(
-                [sys.executable, "-m", f"atoll.service.{room}", str(path)],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            )  # fmt: skip
+                [sys.executable, *words], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
 
 
 def _when_there(path: Path, daemon: subprocess.Popen[bytes]) -> dict[str, str]:

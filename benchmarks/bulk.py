@@ -56,7 +56,7 @@ def _ours(folder: Path, options: argparse.Namespace, size: int) -> tuple[dict[st
     options.floats, options.arrays = size // 4, 25
     with Federation(folder / "federation", nodes=options.nodes, tls=True) as federation:
         peaks = Peaks(federation)
-        found = deployed.run(federation, folder, options)
+        found = deployed.run(federation, options)
         peaks.end()
     return found, peaks
 

@@ -31,36 +31,52 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=100)
     parser.add_argument("--floats", type=int, default=1000)
     parser.add_argument("--idle", type=float, default=20.0, help="seconds in which idle daemons are watched")
+    parser.add_argument(
+        "--no-keys", action="store_true", help="leave out a federation whose members have keys"
+    )
     parser.add_argument("--no-peer", action="store_true", help="leave Flower out")
     options = parser.parse_args()
     report = Report("deployed")
     peer = None if options.no_peer else flower(options)
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        Federation(Path(folder) / "federation", nodes=options.nodes) as federation,
-    ):
-        found = [run(federation, Path(folder), options) for _ in range(options.times + 1)]
-        idle = _idle(federation, options.idle)
-    warm = found[1:]  # the first one prepares the bundle at every node
-    rounds = [seconds for one in warm for seconds in one["rounds"]]
+    with tempfile.TemporaryDirectory() as folder:
+        found = {"": _measured(Path(folder) / "plain", options, keys=False)}
+        if not options.no_keys:
+            found[", everybody known by a key, over TLS"] = _measured(
+                Path(folder) / "keys", options, keys=True
+            )
     theirs = statistics.median(peer["rounds"]) if peer else None
-    report.add(
-        f"a round with {options.nodes} nodes", statistics.median(rounds) * 1000, "ms", "Flower" if peer else "",
-        theirs and theirs * 1000, at_most=30, by="value", note=f"p90 {_p90(rounds) * 1000:.1f} ms",
-    )  # fmt: skip
-    first = statistics.median(one["first"] for one in warm)
-    report.add("command to first task", first, "s", "Flower, to its server app" if peer else "",
-               peer and peer["started"], at_most=1.5, by="value", note=f"the very first {found[0]['first']:.2f} s")  # fmt: skip
+    for how, (runs, _) in found.items():
+        warm = runs[1:]  # the first one prepares the bundle at every node
+        rounds = [seconds for one in warm for seconds in one["rounds"]]
+        report.add(
+            f"a round with {options.nodes} nodes{how}", statistics.median(rounds) * 1000, "ms", "Flower" if peer else "",
+            theirs and theirs * 1000, at_most=60 if how else 30, by="value", note=f"p90 {_p90(rounds) * 1000:.1f} ms",
+        )  # fmt: skip
+        first = statistics.median(one["first"] for one in warm)
+        report.add(f"command to first task{how}", first, "s", "Flower, to its server app" if peer else "",
+                   peer and peer["started"], at_most=1.5, by="value", note=f"the very first {runs[0]['first']:.2f} s")  # fmt: skip
+    _, idle = found[""]
     report.add("an idle node daemon", idle["node"] / 1e6, "MB", at_most=80, by="value")
     report.add("its CPU", idle["node cpu"] * 100, "% of a core", at_most=0.1, by="value")
     report.add("the coordinator", idle["coordinator"] / 1e6, "MB", at_most=200, by="value")
-    report.details = {"setting": vars(options), "flwr": peer, "runs": found}
+    report.details = {
+        "setting": vars(options),
+        "flwr": peer,
+        "runs": {how: runs for how, (runs, _) in found.items()},
+    }
     report.show(as_json=options.json)
 
 
-def run(federation: Federation, folder: Path, options: Any) -> dict[str, Any]:
+def _measured(folder: Path, options: Any, *, keys: bool) -> tuple[list[dict[str, Any]], dict[str, float]]:
+    """The runs of a federation, and what its daemons take when it is idle."""
+    with Federation(folder, nodes=options.nodes, keys=keys) as federation:
+        runs = [run(federation, options) for _ in range(options.times + 1)]
+        return runs, _idle(federation, 0 if keys else options.idle)
+
+
+def run(federation: Federation, options: Any) -> dict[str, Any]:
     """One run by the command line: seconds of each round but the first, and until a client began its first task."""
-    env = federation.context(folder / "home")
+    env = federation.context()
     federation.settle()
     begun = time.time()
     once([sys.executable, "-m", "atoll", "run", APP, "--on", "bench", "--set", f"rounds={options.rounds}",
@@ -82,7 +98,7 @@ def _idle(federation: Federation, seconds: float) -> dict[str, float]:
     time.sleep(seconds)  # what is measured is how little happens meanwhile
     return {
         "node": statistics.median(private(pid) for pid in nodes),
-        "node cpu": (cpu(nodes) - before) / seconds / len(nodes),
+        "node cpu": (cpu(nodes) - before) / seconds / len(nodes) if seconds else 0.0,
         "coordinator": private(federation.daemons["coordinator"].pid),
     }
 
