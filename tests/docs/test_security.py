@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from atoll.service.node import _guard, _orders, _rosters
+from atoll.service.guard import _guard, _orders, _rosters
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "design" / "security.md").read_text()

@@ -18,10 +18,11 @@ BEGIN = ("run", "--detach", "--name", "long", "--set", "rounds=40", "--set", "pa
 
 
 class Town:
-    """A coordinator that is reached by others, its administrator logged in, and one node that has joined."""
+    """A coordinator that is reached by others, its administrator logged in, and one node that has joined; with a host, or
+    its own."""
 
-    def __init__(self, place: Place) -> None:
-        self.place, self.port = place, free_port()
+    def __init__(self, place: Place, *, host: bool = False) -> None:
+        self.place, self.port, self.host = place, free_port(), host
         self.home = place.folder / "coordinator"
         self.start()
         link = (self.home / "first-administrator").read_text().strip()
@@ -30,17 +31,16 @@ class Town:
         place.well("node", "join", site, "--home", str(place.folder / "site"))
         place.daemon("node", "start", "--home", str(place.folder / "site"))
         self.app = write_app(place.folder / "app")
+        if host:
+            link = place.well("invite", "host", "big", "--federation", "default", "--json").document["link"]
+            place.well("host", "join", link, "--home", str(place.folder / "big"))
+            place.daemon("host", "start", "--home", str(place.folder / "big"))
 
     def start(self) -> None:
         """Begin, or begin again."""
-        words = (
-            "--home",
-            str(self.home),
-            "--port",
-            self.port,
-            "--public-url",
-            f"http://127.0.0.1:{self.port}",
-        )
+        url = f"http://127.0.0.1:{self.port}"
+        words = ["--home", str(self.home), "--port", self.port, "--public-url", url]
+        words += ["--no-host"] if self.host else []
         self.place.daemon("coordinator", "start", *words)
         self.process = self.place._daemons[-1]
 
@@ -49,13 +49,14 @@ class Town:
         self.process.wait(30)
 
     def rewrite(self, change: Callable[[Created], Created]) -> None:
-        """Change what the coordinator remembers of its only run, as whoever has taken it over can."""
+        """Change what the coordinator remembers of the long run, as whoever has taken it over can."""
         with sqlite3.connect(self.home / "journal.db") as database:
-            ((run, body),) = database.execute("SELECT run, body FROM events WHERE seq = 1").fetchall()
-            created = decode(body)
-            assert isinstance(created, Created)
-            changed = encode(change(created))
-            database.execute("UPDATE events SET body = ? WHERE run = ? AND seq = 1", (changed, run))
+            rows = database.execute("SELECT run, body FROM events WHERE seq = 1").fetchall()
+            for id, created in ((id, decode(body)) for id, body in rows):
+                assert isinstance(created, Created)
+                if created.name == "long":
+                    changed = encode(change(created))
+                    database.execute("UPDATE events SET body = ? WHERE run = ? AND seq = 1", (changed, id))
 
     def refusals(self) -> list[str]:
         """What the node has told its owner."""
@@ -108,3 +109,17 @@ def test_a_coordinator_that_was_taken_over_has_nothing_done_that_nobody_signed(
     assert told["status"] == "failed"
     assert f"rule {rule}: " in told["reason"]["message"]
     assert town.refusals() == [rule]
+
+
+def test_a_host_of_its_own_runs_what_was_signed_and_nothing_else(place: Place):
+    town = Town(place, host=True)
+    place.well("run", "--name", "good", "--set", "rounds=2", inside=town.app)
+    place.well(*BEGIN, inside=town.app)
+    place.well("stop", "long")
+    town.end()
+    town.rewrite(lambda created: _no_order(town, created))
+    town.start()
+    assert "rule order: " in place("resume", "long").err
+    reason = place.well("show", "long", "--json").document["reason"]
+    assert reason["code"] == "run.refused"
+    assert town.refusals() == ["order"]  # the host's own word: it didn't come to the node

@@ -16,9 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "identity"))
 from village import Village, key
 
 from atoll.identity import Key, Role, RunOrder, Signed, sign
-from atoll.service.node._guard import Guard
-from atoll.service.node._objections import Objection
-from atoll.service.node._rosters import Rosters
+from atoll.service.guard import Guard, Objection, Rosters
 from atoll.wire import Needs, Order, RunSpec, settings_of_spec
 
 BUNDLE, OTHER = "sha256:" + "a" * 64, "sha256:" + "b" * 64
@@ -81,8 +79,8 @@ class Heart(Village):
 class Site:
     """A node's guard with its own disk. `serve` is what the coordinator answers when it is asked for a roster."""
 
-    def __init__(self, folder: Path, heart: Heart, *, me: str = "n") -> None:
-        self.folder, self.heart, self.me = folder, heart, me
+    def __init__(self, folder: Path, heart: Heart, *, me: str = "n", kind: Any = "node") -> None:
+        self.folder, self.heart, self.me, self.kind = folder, heart, me, kind
         self.asked = 0
         self.now, self.monotonic = float(NOW), 0.0
         self.serve: Callable[[str], bytes] = lambda federation: heart.roster.export()
@@ -97,7 +95,9 @@ class Site:
             return self.serve(federation)
 
         self.rosters = Rosters(self.folder / "rosters", self.pins, fetch, clock=lambda: self.monotonic)
-        self.guard = Guard(self.folder, self.rosters, me=key(self.me).id, now=lambda: self.now)
+        self.guard = Guard(
+            self.folder, self.rosters, me=key(self.me).id, kind=self.kind, now=lambda: self.now
+        )
 
     def check(self, spec: RunSpec, run: str | None = None, *, preflight: bool = False) -> None:
         self.guard.check(spec, run=spec.run if run is None else run, preflight=preflight)
@@ -106,7 +106,7 @@ class Site:
         """The rule that forbids it."""
         with pytest.raises(Objection) as caught:
             self.check(spec, run, preflight=preflight)
-        assert caught.value.code == "node.refused"
+        assert caught.value.code == "run.refused"
         assert caught.value.message.startswith(f"rule {caught.value.rule}: ")
         assert caught.value.mend
         assert not self.guard.settled(spec.run, spec)

@@ -129,7 +129,12 @@ class Connection:
             return Welcome(session=self.session, time=time.time() + self.world.skew, beat=self.world.beat)
 
     def poll(
-        self, have: dict[str, str], free: int, wait: float, removed: Sequence[str] = (), mark: Order | None = None
+        self,
+        have: dict[str, str],
+        free: int,
+        wait: float,
+        removed: Sequence[str] = (),
+        mark: Order | None = None,
     ) -> Orders:
         self._request("poll")
         self.world.marks += [mark] if mark else []

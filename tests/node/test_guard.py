@@ -23,7 +23,7 @@ from atoll.identity import (
     rotate,
     sign,
 )
-from atoll.service.node._objections import Objection
+from atoll.service.guard import Objection
 from atoll.wire import Needs, Refused, RunSpec, Unreachable, settings_of_spec
 
 

@@ -172,7 +172,7 @@ def test_a_preflight_that_nobody_signed_loads_nothing(world: World, daemon: Star
     world.order(probes=[probe("a", heart.spec("check-1")), probe("b", heart.signed("check-2"))])
     problems = world.until(lambda: len(world.probes) == 2 and world.probes)
     (refused,) = problems["a"]
-    assert refused.code == "node.refused"
+    assert refused.code == "run.refused"
     assert refused.message.startswith("rule order: ")
     assert problems["b"] == []
     assert len(node.launcher.workers) == 1

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from atoll._version import __version__
+from atoll.service.guard import Guard, Objection, Rosters
 from atoll.service.host._attempt import attend, unfit
 from atoll.service.host._child import Child, End
 from atoll.service.host._lending import Lending, bare
@@ -34,6 +35,7 @@ class Host:
     ) -> None:
         self._settings, self._home, self._identity, self._warn = settings, home, identity, warn
         self._client = Client(settings.coordinator, agent=_AGENT, patience=None)
+        self._guard = _guard(settings, home, self._client)
         self._workshop = Workshop(
             home / "workshop",
             environments=settings.environments,
@@ -125,10 +127,21 @@ class Host:
 
     def _prepared(self, spec: RunSpec) -> Prepared:
         try:
+            self._look(spec)
             return self._made(spec)
         except AtollError as error:  # so that the run itself tells, and is not tried again as it is
             if not self._closing:
                 self._tell_unfit(spec.run, error)
+            raise
+
+    def _look(self, spec: RunSpec) -> None:
+        """Raises an `Objection` for a run that nobody signed as it is, where that matters."""
+        if self._guard is None:
+            return
+        try:
+            self._guard.check(spec)
+        except Objection as objection:
+            self._warn(f"refused run {spec.run} of {spec.federation}: {objection.message}")
             raise
 
     def _tell_unfit(self, run: str, error: AtollError) -> None:
@@ -209,3 +222,16 @@ class Host:
                 "stop the other, or give this one a name of its own (--name)",
             ) from error
         self._fenced = time.monotonic()
+
+
+def _guard(settings: HostSettings, home: Path, client: Client) -> Guard | None:
+    """What only lets signed runs through; None for a coordinator's own host, and where nobody has a key."""
+    if not settings.pins:
+        return None
+    from atoll.identity import Key  # slow to import
+
+    def fetch(federation: str) -> bytes:
+        return client.fetch(f"/v1/federations/{federation}/roster")
+
+    me = Key.load(settings.coordinator.key).id
+    return Guard(home, Rosters(home / "rosters", settings.pins, fetch), me=me, kind="host")

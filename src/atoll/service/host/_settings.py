@@ -16,6 +16,7 @@ class HostSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     coordinator: Address
     name: str
     home: str
+    pins: dict[str, str] = {}  # federation -> the id of its root key; with these, only signed runs are done
     slots: int = 8  # server apps at once
     objects: str = ""  # the coordinator's own objects, when they lie on this machine
     environments: str = "here"  # or "uv": an environment for each app's lock

@@ -11,7 +11,7 @@ import shutil
 from pathlib import Path
 
 from atoll.journal import FileLock
-from atoll.service.node._durable import write_durably
+from atoll.service.guard import write_durably
 from atoll.values import AtollError, ConfigError, JournalError
 
 

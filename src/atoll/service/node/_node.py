@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from atoll.service.guard import Objection
 from atoll.service.node._alarm import Alarm, Timer
 from atoll.service.node._audit import NodeAudit
 from atoll.service.node._cache import Cache
@@ -19,7 +20,6 @@ from atoll.service.node._home import Home
 from atoll.service.node._lane import Held, Lane
 from atoll.service.node._launch import Launcher
 from atoll.service.node._lines import LogLines
-from atoll.service.node._objections import Objection
 from atoll.service.node._outbox import Outbox
 from atoll.service.node._probe import probe
 from atoll.service.node._resources import resources, seeing

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from atoll.service._daemon import ends_when_asked, warn
-from atoll.service.node._guard import Guard, Rosters
+from atoll.service.guard import Guard, Rosters
 from atoll.service.node._home import Home
 from atoll.service.node._launch import Launcher
 from atoll.service.node._link import Link
@@ -49,7 +49,7 @@ def _guard(settings: NodeSettings, home: Home, coordinator: Coordinator) -> Guar
     from atoll.identity import Key  # slow to import
 
     rosters = Rosters(home.folder / "rosters", settings.pins, coordinator.roster)
-    return Guard(home.folder, rosters, me=Key.load(settings.coordinator.key).id)
+    return Guard(home.folder, rosters, me=Key.load(settings.coordinator.key).id, kind="node")
 
 
 def _link(settings: NodeSettings, coordinator: Coordinator, node: Node, ready: Callable[[], None]) -> Link:

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Protocol, final
 
-from atoll.service.node._objections import Objection
+from atoll.service.guard import Objection
 from atoll.wire import Offer, Problem, RunSpec
 
 TOLD = 200  # refusals that are told once each

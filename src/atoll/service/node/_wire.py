@@ -73,7 +73,12 @@ class Coordinator:
         return welcome
 
     def poll(
-        self, have: dict[str, str], free: int, wait: float, removed: list[str], checkpoint: Order | None = None
+        self,
+        have: dict[str, str],
+        free: int,
+        wait: float,
+        removed: list[str],
+        checkpoint: Order | None = None,
     ) -> Orders:
         """What is there to do? Answered when there is something, or after `wait` seconds."""
         poll = Poll(

@@ -26,7 +26,10 @@ def start(values: Namespace, out: Output) -> int:
     place = urlsplit(address.url).netloc.replace(":", "-")
     folder = Path(values.home).expanduser() if values.home else Path(home()) / "hosts" / f"{name}@{place}"
     slots = _SLOTS if values.slots is None else values.slots
-    settings = HostSettings(coordinator=address, name=name, slots=slots, home=str(folder.resolve()))
+    pins = {federation: pin.root for federation, pin in joined.pins.items()} if joined else {}
+    settings = HostSettings(
+        coordinator=address, name=name, slots=slots, home=str(folder.resolve()), pins=pins
+    )
     leave_signals_to_the_daemon()
 
     def ready() -> None:

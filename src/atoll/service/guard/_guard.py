@@ -1,7 +1,7 @@
-"""What stands between a coordinator and this site: a run begins here when a user of the federation signed it, and as they did.
+"""The guard of a node or a host: a run begins here when a user of the federation signed it, and as they did.
 
 Doesn't know what an app does, and believes nothing that the coordinator says about itself: only what is signed by keys that
-lead to the root that this node pins. Every refusal names its rule.
+lead to the root that this machine pins. Every refusal names its rule.
 """
 
 from __future__ import annotations
@@ -13,25 +13,25 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
-from atoll.service.node._objections import Objection
-from atoll.service.node._orders import Orders, Taken, in_time
-from atoll.service.node._rosters import Rosters
+from atoll.service.guard._objections import Objection
+from atoll.service.guard._orders import Orders, Taken, in_time
+from atoll.service.guard._rosters import Rosters
 from atoll.wire import CHECK, Order, RunSpec, settings_of_spec
 
 if TYPE_CHECKING:
-    from atoll.identity import Member, Roster, RunOrder, Signed
+    from atoll.identity import Kind, Member, Roster, RunOrder, Signed
 
 PASSED = 1000  # runs that need no second look
 
 
 @final
 class Guard:
-    """`me` is the id of this node's key; `folder` the node's home."""
+    """`me` is the id of this machine's key, and it is a `kind` on its rosters; `folder` is its home."""
 
     def __init__(
-        self, folder: Path, rosters: Rosters, *, me: str, now: Callable[[], float] = time.time
+        self, folder: Path, rosters: Rosters, *, me: str, kind: Kind, now: Callable[[], float] = time.time
     ) -> None:
-        self._rosters, self._me, self._now = rosters, me, now
+        self._rosters, self._me, self._kind, self._now = rosters, me, kind, now
         self._orders = Orders(folder / "orders", now())
         self._passed: OrderedDict[str, RunSpec] = OrderedDict()
         self._lock = threading.Lock()
@@ -109,16 +109,16 @@ class Guard:
         return next((m for m in roster.members() if m.first == taken.first and m.approved), None)
 
     def _addressed(self, roster: Roster, said: RunOrder, spec: RunSpec) -> None:
-        """Whether this node is on the roster, and meant. Raises an `Objection` (`member`, `nodes`)."""
+        """Whether this machine is on the roster, and meant. Raises an `Objection` (`member`, `nodes`)."""
         own = roster.who(self._me)
-        if own is None:
+        if own is None or own.kind != self._kind:
             raise Objection(
                 "member",
-                f"this node's key {self._me} isn't on the roster of {spec.federation}",
+                f"this machine's key {self._me} is that of no {self._kind} on the roster of {spec.federation}",
                 "ask an administrator of the federation for an invitation",
             )
         others = [name for name in spec.nodes if name not in said.nodes] if said.nodes else []
-        if said.nodes and own.name not in said.nodes:
+        if said.nodes and own.name not in said.nodes and self._kind == "node":
             raise Objection("nodes", f"the order is for other nodes than {own.name}", "sign it for this one")
         if others:
             raise Objection("nodes", f"the order doesn't name {others[0]!r:.140}", "sign it for all nodes")
@@ -188,6 +188,3 @@ def _may_run(member: Member) -> bool:
     from atoll.identity import Permission, may
 
     return member.kind == "user" and may(Permission.RUN_SUBMIT, member.roles, own=True)
-
-
-__all__ = ["Guard", "Objection", "Rosters"]

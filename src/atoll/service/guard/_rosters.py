@@ -1,7 +1,7 @@
-"""The rosters of a node's federations: under the roots that it pins, kept on its own disk, and only ever growing.
+"""The rosters of a machine's federations: under the roots that it pins, kept on its own disk, and only ever growing.
 
 Doesn't know how they are fetched, or what they decide. Whoever serves one can leave out what is new; they can't add to it,
-nor take away what this node has seen.
+nor take away what this machine has seen.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
-from atoll.service.node._durable import write_durably
-from atoll.service.node._objections import Objection
+from atoll.service.guard._durable import write_durably
+from atoll.service.guard._objections import Objection
 from atoll.values import AtollError
 
 if TYPE_CHECKING:
@@ -43,13 +43,13 @@ class Rosters:
         folder.mkdir(mode=0o700, exist_ok=True)
 
     def pinned(self, federation: str) -> None:
-        """Do nothing when this node belongs to a federation; else raises an `Objection` (`federation`)."""
+        """Do nothing when this machine belongs to a federation; else raises an `Objection` (`federation`)."""
         if federation not in self._pins:
             known = ", ".join(sorted(self._pins)) or "none"
             raise Objection(
                 "federation",
-                f"this node has enrolled in {known}, not in {federation!r:.140}",
-                "enrol it there: atoll node join LINK",
+                f"this machine has enrolled in {known}, not in {federation!r:.140}",
+                "let it join there: atoll node join LINK",
             )
 
     def fresh(self, federation: str) -> bool:
@@ -58,7 +58,7 @@ class Rosters:
         return at is not None and self._clock() - at < EVERY
 
     def held(self, federation: str) -> Roster | None:
-        """What this node knows. Raises an `Objection` (`federation`, `roster`)."""
+        """What this machine knows. Raises an `Objection` (`federation`, `roster`)."""
         self.pinned(federation)
         with self._lock:
             if federation not in self._held:
@@ -69,7 +69,7 @@ class Rosters:
             return self._held[federation]
 
     def refresh(self, federation: str) -> Roster:
-        """What this node knows, with what the coordinator does. Raises an `Objection` (`federation`, `roster`), and what
+        """What this machine knows, with what the coordinator does. Raises an `Objection` (`federation`, `roster`), and what
         `fetch` raises when patience mends it."""
         with self._lock:
             held = self.held(federation)
@@ -93,11 +93,14 @@ class Rosters:
             raise Objection(
                 "roster",
                 f"the coordinator doesn't give the roster of {federation}: {error.message}",
-                "ask the federation's administrator whether this node is still on it",
+                "ask the federation's administrator whether this machine is still on it",
             ) from error
 
     def _read(self, federation: str, data: bytes, which: str) -> Roster:
-        from atoll.identity import IdentityError, Roster  # slow to import, and a local node needs none
+        from atoll.identity import (
+            IdentityError,
+            Roster,
+        )  # slow to import, and on one's own machine nobody needs it
 
         try:
             return Roster.read(data, root=self._pins[federation], federation=federation, most=FETCHED)

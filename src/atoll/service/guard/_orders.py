@@ -1,4 +1,4 @@
-"""The orders that a node has taken on, by run, on its disk: a run that began in time goes on however long it takes.
+"""The orders that a machine has taken on, by run, on its disk: a run that began in time goes on however long it takes.
 
 Doesn't know whether an order is a good one. Of a run that was removed it is kept, until it would have expired anyway, that
 it was here: what was ended doesn't begin again by its old order.
@@ -13,11 +13,11 @@ from typing import final
 
 import msgspec
 
-from atoll.service.node._durable import write_durably
-from atoll.service.node._objections import Objection
+from atoll.service.guard._durable import write_durably
+from atoll.service.guard._objections import Objection
 
 LONGEST = 31 * 24 * 3600  # seconds that an order may be good for
-EARLY = 24 * 3600  # seconds by which its signer's clock may be ahead of this node's
+EARLY = 24 * 3600  # seconds by which its signer's clock may be ahead of this machine's
 
 
 class Taken(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -81,7 +81,9 @@ def in_time(issued: int, expires: int, now: float) -> None:
     if expires <= now:
         raise Objection("expired", f"the order has been over for {now - expires:,.0f} s", again)
     if issued > now + EARLY:
-        raise Objection("early", f"the order is from {issued - now:,.0f} s ahead of this node's clock", again)
+        raise Objection(
+            "early", f"the order is from {issued - now:,.0f} s ahead of this machine's clock", again
+        )
     if expires - issued > LONGEST:
         raise Objection(
             "lifetime", f"an order is good for {LONGEST // 86400} days at most", "begin a new run"
