@@ -227,6 +227,20 @@ def test_a_node_that_is_no_member_does_nothing(tmp_path: Path, heart: Heart):
     assert Site(tmp_path, heart, me="somebody else").rule(heart.signed()) == "member"
 
 
+def test_a_key_serves_as_what_it_joined_as(tmp_path: Path, heart: Heart):
+    for me, kind in (("h", "node"), ("n", "host"), ("sam", "node")):
+        folder = tmp_path / f"{me}-as-{kind}"
+        folder.mkdir()
+        assert Site(folder, heart, me=me, kind=kind).rule(heart.signed()) == "member"
+
+
+def test_a_host_runs_what_is_ordered_for_some_nodes(tmp_path: Path, heart: Heart):
+    spec = heart.spec()
+    site = Site(tmp_path, heart, me="h", kind="host")
+    site.check(replace(spec, order=heart.order(spec, nodes=("n", "m"))))
+    assert site.rule(heart.spec("r2")) == "order"
+
+
 def test_a_revoked_node_does_nothing(site: Site, heart: Heart):
     heart.roster.revoke(heart.revoke(key("n").id))
     assert site.rule(heart.signed()) == "member"
@@ -378,6 +392,20 @@ def test_a_coordinator_that_gives_no_roster_is_refused_and_one_that_is_away_is_w
     site.serve = away
     with pytest.raises(Unreachable):
         site.check(heart.signed())
+
+
+def test_an_order_for_one_federation_is_none_for_another_of_the_same_node(tmp_path: Path, heart: Heart):
+    lungs = Roster(key("root of lungs").public, "lungs")
+    for name, role in (("sam", Role.SCIENTIST), ("n", Role.NODE)):
+        grant = heart.grant(name, by=key("root of lungs"), roles=(role,), federation="lungs")
+        lungs.add(grant, join(grant, token=key(f"token of {name}"), key=key(name), time=JOINED))
+    site = Site(tmp_path, heart)
+    site.pins["lungs"] = lungs.root.id
+    site.serve = lambda federation: (lungs if federation == "lungs" else heart.roster).export()
+    site.start()
+    site.check(heart.signed("r1", federation="lungs"))
+    assert site.rule(replace(heart.signed("r2"), federation="lungs")) == "federation"
+    assert site.rule(replace(heart.signed("r3", federation="lungs"), federation="heart")) == "federation"
 
 
 # -- another bundle, another config ---------------------------------------------------------------------------

@@ -110,15 +110,13 @@ class Rosters:
     def _grow(self, federation: str, held: Roster, came: Roster) -> None:
         from atoll.identity import IdentityError
 
-        before = held.digest
         try:
             held.merge(came)
         except IdentityError as error:
             raise _untrue(
                 federation, "what the coordinator sent contradicts what it sent before, and", error
             ) from error
-        if held.digest != before:
-            self._keep(federation, held)
+        self._keep(federation, held)
 
     def _keep(self, federation: str, roster: Roster) -> None:
         write_durably(self._path(federation), roster.export())
