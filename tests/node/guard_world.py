@@ -47,6 +47,7 @@ class Heart(Village):
             "name": "calm-reef",
             "federation": self.federation,
             "bundle": BUNDLE,
+            "user": key("sam").id,
             "config": {"rounds": 3, "lr": 0.1},
             "seed": 7,
             "nodes": ["n", "m"],
@@ -72,7 +73,7 @@ class Heart(Village):
 
     def signed(self, run: str = "r1", by: Key | None = None, **other: Any) -> RunSpec:
         """A run as it should be."""
-        spec = self.spec(run, **other)
+        spec = self.spec(run, **{"user": (by or key("sam")).id, **other})
         return replace(spec, order=self.order(spec, by))
 
 

@@ -96,6 +96,7 @@ def test_a_run_goes_on_after_its_user_has_taken_a_new_key(site: Site, heart: Hea
     site.later(601)
     site.check(spec)
     site.check(heart.signed("r2", by=key("sam 3")))
+    site.check(heart.signed("r3", by=key("sam 3"), user=key("sam").id))
 
 
 def test_a_preflight_may_be_made_with_an_order_of_its_own(site: Site, heart: Heart):
@@ -221,6 +222,11 @@ def test_a_rotated_and_then_revoked_user_has_no_runs(site: Site, heart: Heart):
     heart.roster.revoke(heart.revoke(key("sam 2").id))
     site.later(601)
     assert site.rule(spec) == "signer"
+
+
+@pytest.mark.parametrize("who", ["", "ada", "otto", "k-" + "a" * 32, key("ada").id])
+def test_a_run_is_not_told_to_be_anothers_than_its_signers(site: Site, heart: Heart, who: str):
+    assert site.rule(replace(heart.signed(), user=who)) == "user"
 
 
 def test_a_node_that_is_no_member_does_nothing(tmp_path: Path, heart: Heart):
@@ -517,7 +523,8 @@ def test_a_run_under_way_takes_no_second_order(site: Site, heart: Heart):
     spec = heart.spec(config={"rounds": 99})
     assert site.rule(replace(spec, order=heart.order(spec))) == "replayed"
     same = heart.spec()
-    assert site.rule(replace(same, order=heart.order(same, key("ada")))) == "replayed"
+    by_ada = replace(same, order=heart.order(same, key("ada")), user=key("ada").id)
+    assert site.rule(by_ada) == "replayed"
     assert site.rule(replace(same, order=heart.order(same, expires=NOW + 2 * DAY))) == "replayed"
 
 

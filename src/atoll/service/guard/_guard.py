@@ -54,6 +54,7 @@ class Guard:
             signer = self._signer(spec.federation, signed)
             roster = self._rosters.held(spec.federation)
             assert roster is not None
+            _is_user(spec, signer)
             self._addressed(roster, said, spec)
             if preflight:
                 in_time(said.issued, said.expires, self._now())
@@ -169,6 +170,13 @@ def _compare(said: RunOrder, spec: RunSpec, run: str, *, preflight: bool) -> Non
     if said.settings != _settings(spec):
         what = "the config, the seed, the app's functions, its data or what it needs"
         raise Objection("settings", f"{what} are not those that were signed", again)
+
+
+def _is_user(spec: RunSpec, signer: Member) -> None:
+    """Whether the run is told to be its signer's, whose name this machine's log then keeps. Raises an `Objection` (`user`)."""
+    if spec.user not in (signer.id, signer.first):
+        message = f"{signer.name} has signed the order, and it came as that of {spec.user or 'nobody'!r:.80}"
+        raise Objection("user", message, "tell the coordinator's administrator")
 
 
 def _settings(spec: RunSpec) -> str:
