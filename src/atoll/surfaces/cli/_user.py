@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 import time
 from argparse import Namespace
+from collections.abc import Callable
+from typing import TypeVar
 
 from atoll.surfaces._administering import administering
 from atoll.surfaces._places import needed
@@ -16,7 +18,9 @@ from atoll.surfaces.cli._machine import approved, revoked
 from atoll.surfaces.cli._output import Output
 from atoll.surfaces.cli._words import until
 from atoll.values import ConfigError
-from atoll.wire import Invited, MemberInfo
+from atoll.wire import Invited, MemberInfo, Refused
+
+T = TypeVar("T")
 
 _CODE = re.compile(r"[A-Za-z2-7]{4}-[A-Za-z2-7]{4}")
 
@@ -24,8 +28,8 @@ _CODE = re.compile(r"[A-Za-z2-7]{4}-[A-Za-z2-7]{4}")
 def ls(values: Namespace, out: Output) -> int:
     """List who is on the roster, and who is invited."""
     with administering(needed(values.on), values.federation) as administrator:
-        members, invitations = administrator.members(), administrator.invitations()
-        waiting = administrator.requests()
+        members = administrator.members()
+        invitations, waiting = _seen(administrator.invitations), _seen(administrator.requests)
     users = [m for m in members if values.all or m.kind == "user"]
     invited = [i for i in invitations if values.all or i.kind == "user"]
     out.document(
@@ -88,6 +92,16 @@ def approve(values: Namespace, out: Output) -> int:
 def revoke(values: Namespace, out: Output) -> int:
     """Take a user off the roster."""
     return revoked(values, out, "user")
+
+
+def _seen(look: Callable[[], list[T]]) -> list[T]:
+    """What only administrators see; nothing, for others."""
+    try:
+        return look()
+    except Refused as error:
+        if error.status != 403:
+            raise
+        return []
 
 
 def _member(m: MemberInfo, out: Output) -> tuple[str, ...]:

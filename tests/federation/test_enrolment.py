@@ -1,0 +1,185 @@
+"""A coordinator with TLS of its own making, and people and sites who come to it with nothing but a line that they were given."""
+
+from __future__ import annotations
+
+import json
+import select
+import shlex
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from federation_world import Place, Said, free_port, write_app
+
+from atoll.identity import Key
+
+
+class Town:
+    """A coordinator; each person has contexts and runs of their own."""
+
+    def __init__(self, place: Place, **settings: object) -> None:
+        self.place, self.home, port = place, place.folder / "coordinator", free_port()
+        self.url = f"https://127.0.0.1:{port}"
+        if settings:
+            self._serve(
+                {"home": str(self.home), "port": int(port), "tls": True, "public_url": self.url, **settings}
+            )
+            self.first = (self.home / "first-administrator").read_text().strip()
+        else:
+            words = ("--port", port, "--tls", "--public-url", self.url, "--home", str(self.home))
+            self.first = place.daemon("coordinator", "start", *words)["link"]
+        self.well("root", "login", self.first)
+
+    def _serve(self, settings: dict[str, object]) -> None:
+        path = self.place.folder / "settings.json"
+        path.write_text(json.dumps(settings))
+        command = [sys.executable, "-m", "atoll.service.coordinator", str(path)]
+        with (self.place.folder / "daemon-c.log").open("w") as log:
+            child = subprocess.Popen(
+                command, env=self.place.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        self.place._daemons.append(child)  # type: ignore[arg-type]
+        until = time.monotonic() + 30
+        while not (self.home / "address").exists():
+            assert child.poll() is None, self.place.logs()
+            assert time.monotonic() < until
+            select.select([], [], [], 0.01)
+
+    def begin(self, who: str, *words: str, inside: Path | None = None) -> subprocess.Popen[str]:
+        env = {
+            "ATOLL_CONFIG": str(self.place.folder / who),
+            "ATOLL_HOME": str(self.place.folder / f"{who}-home"),
+        }
+        return self.place.start(*words, env=env, inside=inside)
+
+    def __call__(self, who: str, *words: str, inside: Path | None = None) -> Said:
+        with self.begin(who, *words, inside=inside) as process:
+            out, err = process.communicate(timeout=100)
+        return Said(process.returncode, out, err)
+
+    def well(self, who: str, *words: str, inside: Path | None = None) -> Said:
+        said = self(who, *words, inside=inside)
+        assert said.code == 0, f"{words}\n{said.out}\n{said.err}\n{self.place.logs()}"
+        return said
+
+    def invited(self, *words: str) -> list[str]:
+        """The words that somebody pastes."""
+        return shlex.split(self.well("root", "invite", *words, "--json").document["command"])[1:]
+
+    def joined(self, name: str) -> Path:
+        """A node that was invited, and has joined; its home."""
+        home = self.place.folder / name
+        self.well(name, *self.invited("node", name), "--home", str(home), "--data", "simulated")
+        return home
+
+    def started(self, home: Path) -> subprocess.Popen[str]:
+        """A node that runs, and that the coordinator knows."""
+        node = self.begin(home.name, "node", "start", "--home", str(home), "--json")
+        assert node.stdout is not None
+        assert node.stdout.readline(), node.stderr.read() if node.stderr else ""
+        return node
+
+    def status(self, name: str) -> str:
+        nodes = self.well("root", "node", "ls", "--json").document["nodes"]
+        return next((str(n["status"]) for n in nodes if n["name"] == name), "")
+
+
+def ended(node: subprocess.Popen[str]) -> str:
+    """What a node said as it ended by itself."""
+    _, err = node.communicate(timeout=30)
+    assert node.returncode == 1, err
+    return err
+
+
+def stop(node: subprocess.Popen[str]) -> None:
+    node.terminate()
+    node.communicate(timeout=30)
+
+
+@pytest.fixture
+def town(place: Place) -> Town:
+    return Town(place)
+
+
+def test_two_sites_and_a_scientist_come_by_what_they_were_given_and_a_run_is_done(town: Town):
+    nodes = [town.started(town.joined(name)) for name in ("site-a", "site-b")]
+    town.well("ada", *town.invited("user", "ada", "--role", "scientist"))
+    app = write_app(town.place.folder / "tiny")
+    run = town.well("ada", "run", "--set", "rounds=2", "--json", inside=app).document
+    assert (run["status"], len(run["rounds"])) == ("finished", 2)
+    assert {m["name"] for m in town.well("ada", "whoami", "--json").document["memberships"]} == {"ada"}
+    assert town("ada", "invite", "node", "site-c").code == 1  # a scientist lets nobody in
+    for node in nodes:
+        stop(node)
+
+
+def test_a_revoked_node_ends_at_once_though_it_was_waiting(town: Town):
+    home = town.joined("site-a")
+    node, begun = town.started(home), time.monotonic()
+    town.well("root", "node", "revoke", "site-a", "--why", "its disk was stolen")
+    assert "nobody here has the key" in ended(node)
+    assert time.monotonic() - begun < 15  # its poll would have waited for longer
+    again = town("site-a", "node", "start", "--home", str(home))
+    assert (again.code, "ask an administrator for an invitation" in again.err) == (1, True)
+
+
+def test_a_node_goes_on_with_a_new_key_and_the_old_one_is_nobodys(town: Town):
+    home = town.joined("site-a")
+    stop(town.started(home))
+    old = Key.load(home / "key.pem")
+    town.well("site-a", "node", "rotate", "--home", str(home))
+    assert Key.load(home / "key.pem").id != old.id
+    node = town.started(home)
+    assert town.status("site-a") == "here"
+    stop(node)
+    (home / "key.pem").unlink()
+    old.save(home / "key.pem")
+    assert "nobody here has the key" in town("site-a", "node", "start", "--home", str(home)).err
+
+
+def test_an_invitation_that_is_over_lets_nobody_in_and_one_that_was_answered_into_the_void_does(town: Town):
+    late = town.invited("node", "site-a", "--ttl", "1s")
+    threading.Event().wait(1.5)
+    said = town("site-a", *late, "--home", str(town.place.folder / "a"))
+    assert (said.code, "ask for a new one" in said.err) == (1, True)
+    words = (*town.invited("node", "site-b", "--ttl", "3s"), "--home", str(town.place.folder / "b"))
+    first = town.well("site-b", *words).out
+    (town.place.folder / "b" / "coordinator.json").unlink()  # as if it had been killed before it heard
+    threading.Event().wait(3.5)
+    assert town.well("site-b", *words).out == first
+
+
+def test_a_link_is_worth_nothing_at_a_coordinator_with_another_certificate(town: Town):
+    words = town.invited("user", "ada", "--role", "scientist")
+    for name in ("ca.pem", "ca-key.pem", "server.pem", "server-key.pem"):
+        (town.home / "tls" / name).unlink()
+    stop(town.place._daemons[-1])
+    town.place._daemons.pop()
+    port = town.url.rpartition(":")[2]
+    start = ("--port", port, "--tls", "--public-url", town.url, "--home", str(town.home))
+    town.place.daemon("coordinator", "start", *start)
+    said = town("ada", *words)
+    assert (said.code, "another authority than the one that was named" in said.err) == (1, True)
+    assert not list((town.place.folder / "ada").glob("contexts.json"))
+
+
+def test_a_credential_renews_itself_while_a_node_runs_and_has_to_be_approved_after_it_was_away(place: Place):
+    town = Town(place, machine_lifetime=2.0)
+    home = town.joined("site-a")
+    node, begun = town.started(home), time.monotonic()
+    while time.monotonic() - begun < 4:  # two lifetimes
+        assert town.status("site-a") == "here"
+    stop(node)
+    threading.Event().wait(2.5)
+    node = town.begin("site-a", "node", "start", "--home", str(home), "--json")
+    assert node.stderr is not None
+    assert node.stdout is not None
+    told = node.stderr.readline()
+    assert "atoll node approve site-a" in told + node.stderr.readline()
+    town.well("root", "node", "approve", "site-a")
+    assert json.loads(node.stdout.read())["name"] == "site-a"
+    assert town.status("site-a") == "here"
+    stop(node)
