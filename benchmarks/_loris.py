@@ -7,6 +7,7 @@ stand, and a JSON document with what became of them when its standard input ends
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import random
 import sys
@@ -62,7 +63,8 @@ async def _keep(
                 standing.release()
                 stood = True
             try:
-                await _pester(kind, token, reader, writer)
+                with contextlib.suppress(OSError):  # it was reset
+                    await _pester(kind, token, reader, writer)
                 told["lasted"][kind].append(round(time.monotonic() - begun, 1))
                 await asyncio.sleep(1)  # the pause of an attacker, no synchronisation
             finally:
