@@ -7,9 +7,11 @@ the open round is answered from here.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import structs
 
 from atoll.app._executor import Done
 from atoll.app._keeping import Keeping
@@ -84,16 +86,12 @@ class Record:
         self._rows: list[Row] = []
         self._ordinals: dict[int, int] = {}
         self._state: Mapping[str, Arrays] | None = None
-        events = [event for _, event in journal.events(run)]
-        for event in events:
-            self._replay(event)
-        own = (e for e in events if not self._elsewhere or not isinstance(e, Accepted))
-        self._keeping = (
-            Keeping(own) if journal.durable else Keeping(own, last=1)
-        )  # no crash to fall back from
-        created = events[0]
+        events = self._replayed()
+        created = next(events)
         assert isinstance(created, Created)
         self.created = created
+        # without durability there is no crash to fall back from
+        self._keeping = Keeping(events) if journal.durable else Keeping(events, last=1)
 
     # -- what was ------------------------------------------------------------------------------------------
 
@@ -278,6 +276,13 @@ class Record:
 
         return built
 
+    def _replayed(self) -> Iterator[Event]:
+        """The journal's events, one in memory at a time, and those that decide what is kept here."""
+        for _, event in self.journal.events(self.run):
+            self._replay(event)
+            if not (self._elsewhere and isinstance(event, Accepted)):
+                yield event
+
     def _replay(self, event: Event) -> None:
         if isinstance(event, Started):
             self.attempts = event.attempt
@@ -297,7 +302,7 @@ class Record:
             self._forgive()
 
     def _replay_commit(self, event: Committed) -> None:
-        self.committed.append(event)
+        self.committed.append(structs.replace(event, replies=[], node_states={}))
         self._stored_states.update(event.node_states)
         self.streams.committed(event)
         if event.round > 0:
