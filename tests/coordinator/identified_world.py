@@ -257,9 +257,9 @@ class Town:
             **other,
         }
 
-    def run_of(self, name: str, federation: str, **other: Any) -> str:
+    def run_of(self, who: str, federation: str, **other: Any) -> str:
         """Somebody begins a run; its id."""
-        said = self.ask(name, "POST", "/v1/runs", self.new_run(federation, **other))
+        said = self.ask(who, "POST", "/v1/runs", self.new_run(federation, **other))
         assert said.status == 200, said
         return str(said.document["summary"]["id"])
 

@@ -66,8 +66,9 @@ def refuse(protocol: Any, error: Exception, headers: Sequence[tuple[str, str]] =
         headers.append(("retry-after", str(math.ceil(found.retry))))
     if found.status == 401:
         headers.append(("www-authenticate", "Bearer" if found.code == "request.no-token" else "Signature"))
-    at = error.time if isinstance(error, Stale) else 0.0
-    problem = Problem(code=found.code, message=found.message[:20_000], mend=found.mend, time=at)
+    problem = Problem(code=found.code, message=found.message[:20_000], mend=found.mend)
+    if isinstance(error, Stale):
+        problem = msgspec.structs.replace(problem, time=error.time)
     protocol.response_bytes(found.status, headers, encode(problem))
     return found.status
 
