@@ -315,6 +315,16 @@ def test_nobody_but_administrators_sees_who_asks(settled: Town):
     } == {403}
 
 
+def test_whoever_asks_to_join_cant_tell_whether_there_is_such_a_federation(settled: Town):
+    here, nowhere = (
+        post(settled, "", "/v1/enrol/ask", federation=f, key=key("zoe").public.text, name="zoe")
+        for f in (HEART, "nowhere")
+    )
+    assert (here.status, here.document.keys()) == (nowhere.status, nowhere.document.keys())
+    again = post(settled, "", "/v1/enrol/ask", federation="nowhere", key=key("ann").public.text, name="")
+    assert again.document["root"] == nowhere.document["root"]
+
+
 # -- what is served ------------------------------------------------------------------------------------------------------
 
 

@@ -44,17 +44,26 @@ class Town:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
+        self.start()
+        self.first = (self.home / "first-administrator").read_text().strip()
+
+    def start(self, failpoint: str = "") -> None:
+        """Begin, or begin again; `failpoint`: where it is to be killed."""
         settings = {"home": str(self.home), "port": self.port, "embedded_host": False, "public_url": self.url}
-        (folder / "settings.json").write_text(json.dumps(settings))
-        command = [sys.executable, "-m", "atoll.service.coordinator", str(folder / "settings.json")]
-        self.log = (folder / "log").open("w")
-        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
+        path = self.folder / "settings.json"
+        path.write_text(json.dumps(settings))
+        command = [sys.executable, "-m", "atoll.service.coordinator", str(path)]
+        self.log = (self.folder / "log").open("a")
+        env = {**os.environ, "ATOLL_FAILPOINT": failpoint}
+        (self.home / "address").unlink(missing_ok=True)
+        self.process = subprocess.Popen(
+            command, env=env, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log
+        )
         until = time.monotonic() + 30
         while not (self.home / "address").exists():
-            assert self.process.poll() is None, (folder / "log").read_text()
+            assert self.process.poll() is None, (self.folder / "log").read_text()
             assert time.monotonic() < until
             select.select([], [], [], 0.01)
-        self.first = (self.home / "first-administrator").read_text().strip()
 
     def close(self) -> None:
         self.process.terminate()
@@ -263,3 +272,28 @@ def test_with_a_token_one_is_told_to_log_in(tmp_path: Path, town: Town):
     town.well("kim", "context", "add", "there", town.url, "--use")
     said = town("kim", "invite", "node", "n")
     assert (said.code, "atoll login LINK" in said.err) == (2, True)
+
+
+@pytest.mark.parametrize("point", ["before", "after"])
+def test_a_coordinator_that_is_killed_at_each_step_of_enrolment_burns_nothing(tmp_path: Path, point: str):
+    town = Town(tmp_path)
+    steps: list[tuple[str, list[str]]] = [("root", ["login", town.first])]
+    try:
+        for step in range(3):
+            who, words = steps[step]
+            town.process.kill()
+            town.process.wait()
+            town.start(f"coordinator.{point}-record:1")
+            with town.begin(who, *words) as begun:
+                town.process.wait(30)
+                town.start()
+                out, err = begun.communicate(timeout=60)
+            assert begun.returncode == 0, f"{words}\n{out}\n{err}"
+            if step == 0:
+                steps.append(("root", ["invite", "node", "north"]))
+            elif step == 1:
+                steps.append(("north", [*pasted(out), "--home", str(tmp_path / "north")]))
+        names = {u["name"] for u in town.well("root", "user", "ls", "--all", "--json").document["users"]}
+        assert names == {"root", "north"}
+    finally:
+        town.close()

@@ -6,6 +6,9 @@ Doesn't know who may agree. All of it is in memory: whoever asked asks again, wi
 from __future__ import annotations
 
 import asyncio
+import base64
+import hmac
+import os
 from dataclasses import dataclass, field
 from typing import final
 
@@ -16,6 +19,7 @@ from atoll.wire import Waiting, code_of
 
 TIME = 600.0  # seconds for which a request waits
 MOST = 1_000  # requests at a time, of all who come
+EACH = 4  # who wait for the answer to one
 
 
 @dataclass(slots=True)
@@ -42,8 +46,14 @@ class Asking:
 
     def __init__(self, clock: Clock, audience: str) -> None:
         self._clock, self._audience = clock, audience
+        self._secret = os.urandom(32)
         self._requests: dict[tuple[str, str], Request] = {}  # by federation and code
         self._ending = False
+
+    def nobody(self, federation: str) -> str:
+        """What passes for the root of a federation that there isn't: whoever asks can't tell, and waits in vain."""
+        digest = hmac.digest(self._secret, federation.encode(), "sha256")[:20]
+        return "k-" + base64.b32encode(digest).decode().lower()
 
     def ask(self, federation: str, root: str, key: PublicKey, name: str) -> Request:
         """The request of a key; the same one while it waits. Raises `Refusal` (`identity.too-many`)."""
@@ -82,7 +92,7 @@ class Asking:
 
     async def answered(self, request: Request, seconds: float) -> None:
         """Return when it was answered, or after so many seconds."""
-        if request.grant is not None or seconds <= 0 or self._ending:
+        if request.grant is not None or seconds <= 0 or self._ending or len(request.told) >= EACH:
             return
         told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         request.told.append(told)
@@ -114,7 +124,7 @@ class Patience:
 
     async def wait(self, id: str, seconds: float) -> None:
         """Return when something has changed for a key, or after so many seconds."""
-        if seconds <= 0 or self._ending:
+        if seconds <= 0 or self._ending or len(self._waiting.get(id, ())) >= EACH:
             return
         told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(id, []).append(told)

@@ -143,12 +143,11 @@ class Enrolment:
         """Somebody without an invitation asks to be let in, and waits for an administrator who knows their code."""
         with _told():
             roster = self._rosters.get(ask.federation)
-            if roster is None:
-                raise _unknown(ask.federation)
-            request = self._asking.ask(ask.federation, roster.root.id, PublicKey.of(ask.key), ask.name)
+            root = roster.root.id if roster is not None else self._asking.nobody(ask.federation)
+            request = self._asking.ask(ask.federation, root, PublicKey.of(ask.key), ask.name)
             await self._asking.answered(request, ask.wait)
-            return Asked(federation=ask.federation, audience=self._here().audience, root=roster.root.id,
-                         expires=request.expires, grant=request.grant, seed=request.seed)  # fmt: skip
+            return Asked(federation=ask.federation, audience=self._here().audience, root=root, expires=request.expires,
+                         grant=request.grant, seed=request.seed)  # fmt: skip
 
     # -- oneself ----------------------------------------------------------------------------------------------------
 
@@ -209,7 +208,12 @@ class Enrolment:
             if request is not None:
                 self._asking.answer(request, invite.grant, invite.seed)
             token = PublicKey.of(said.token).id
-            what = {"federation": federation, "kind": said.kind, "token": token, "roles": list(said.roles)}
+            what = {
+                "federation": federation,
+                "kind": said.kind,
+                "invitation": token,
+                "roles": list(said.roles),
+            }
             self._note("invited", who.id, what)
             return _invited(said)
 

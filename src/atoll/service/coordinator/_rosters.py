@@ -51,7 +51,8 @@ class Rosters:
         self._registry, self._clock, self._lifetimes = registry, clock, lifetimes or Lifetimes()
         self.changed: list[Callable[[str], None]] = []
         self._rosters: dict[str, Roster] = {}
-        self._names: dict[str, int] = {}  # of what was told: its place
+        self._names: set[str] = set()  # of what was told
+        self._told = 0  # the place of the newest
         self._grants: dict[
             tuple[str, str], Signed
         ] = {}  # by federation and token, of those that were taken up
@@ -145,7 +146,7 @@ class Rosters:
         if self._rosters.pop(federation, None) is None:
             return
         for name in [name for name in self._names if name.startswith(f"{federation}/")]:
-            del self._names[name]
+            self._names.discard(name)
             self._registry.put("told", name, None)
         for token in [t for t, i in self._invitations.items() if i.federation == federation]:
             self._drop(token)
@@ -274,7 +275,8 @@ class Rosters:
 
     def _read(self) -> None:
         told = sorted(self._registry.all("told", Told).items(), key=lambda pair: pair[1].n)
-        self._names = {name: record.n for name, record in told}
+        self._names = {name for name, _ in told}
+        self._told = told[-1][1].n if told else 0
         for federation, founded in self._registry.all("roster", Founded).items():
             own = [record for _, record in told if record.federation == federation]
             root = PublicKey.of(founded.root)
@@ -293,8 +295,11 @@ class Rosters:
         name = f"{federation}/{what}/{of}"
         if name in self._names:
             return
-        n = self._names[name] = max(self._names.values(), default=0) + 1
-        self._registry.put("told", name, Told(n=n, federation=federation, what=what, one=one, both=both))
+        self._names.add(name)
+        self._told += 1
+        self._registry.put(
+            "told", name, Told(n=self._told, federation=federation, what=what, one=one, both=both)
+        )
 
     def _again(self, roster: Roster, joined: Both, said: Join) -> Member:
         """Who has joined before and didn't hear it; the invitation may be over by now."""

@@ -133,7 +133,7 @@ def _tells(out: Output) -> Callable[[str, str], None]:
         say("Tell it to an administrator, in person or by telephone. They do:")
         more = "" if federation == DEFAULT else f" --federation {federation}"
         say(f"    atoll user approve {code} --role scientist{more}")
-        say("waiting; ^C ends this, and the same command goes on with the same code")
+        say(f"waiting, to join {federation}; ^C ends this, and the same command goes on with the same code")
 
     return tells
 
