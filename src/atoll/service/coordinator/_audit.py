@@ -13,12 +13,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, final
 
-from atoll.identity import AuditLog, IdentityError, Key, Signed
+from atoll.identity import AuditLog, IdentityError, Signed
 from atoll.service.coordinator._clock import Clock
+from atoll.service.coordinator._home import own_key
 from atoll.service.coordinator._refusals import Refusal
 from atoll.values import AtollError
 
-FILE, KEY = "audit.jsonl", "key.pem"
+FILE = "audit.jsonl"
 GATHERED = 0.02  # seconds in which entries are gathered, unless somebody waits for them
 DURABLE = 1.0  # seconds after which what nobody waits for is made durable, too
 PAUSE = 1.0  # seconds after a failed write in which nothing is tried
@@ -85,15 +86,19 @@ class Audit:
                 self._put(_Job("replies-accepted", self.of, what))
             rows.append([node, call, digest])
 
-    def refused(self, code: str, who: str, **what: Any) -> None:
-        """Somebody was refused. A flood of them is counted, not written down one by one."""
-        now = self._clock.monotonic()
+    def counts(self, code: str) -> bool:
+        """Whether a refusal of this kind is only counted now: a flood of them isn't written down one by one."""
         told, count = self._refused.get(code, (float("-inf"), 0))
-        if now - told < REFUSALS or len(self._jobs) > MOST:
-            self._refused[code] = told, count + 1
-            return
-        self._refused[code] = now, 0
-        self.add("refused", who, {"code": code, **what, **({"unsaid": count} if count else {})})
+        if self._clock.monotonic() - told >= REFUSALS and len(self._jobs) < MOST:
+            return False
+        self._refused[code] = told, count + 1
+        return True
+
+    def refused(self, code: str, who: str, what: Mapping[str, Any]) -> None:
+        """Somebody was refused, and the last ones of the kind as well, which were only counted."""
+        _, count = self._refused.get(code, (0.0, 0))
+        self._refused[code] = self._clock.monotonic(), 0
+        self.add("refused", who, {"code": code, **what, **({"more": count} if count else {})})
 
     def ready(self) -> None:
         """Refuse what would have to be written down while nothing can be."""
@@ -232,12 +237,3 @@ class Audit:
             "make space on the coordinator's disk",
             retry=PAUSE,
         )
-
-
-def own_key(home: Path) -> Key:
-    """The coordinator's key; made at its first start."""
-    path = home / KEY
-    if not path.exists():
-        home.mkdir(parents=True, exist_ok=True, mode=0o700)
-        Key.make().save(path)
-    return Key.load(path)

@@ -61,6 +61,8 @@ class Door:
             status = GONE
         except Exception as error:
             status = refuse(protocol, error, self._beside(error, method, scope.path))
+            if status in (401, 403):
+                self._desk.records.refused(error, scope.headers, route[0] if route else "-", known=status == 403)
         finally:
             counts.under_way -= 1
             counts.count(method if route else "-", route[0] if route else "-", status)

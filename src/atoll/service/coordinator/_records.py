@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from atoll._version import __version__
-from atoll.identity import Entry, IdentityError, Permission, Scope, Signed
+from atoll.identity import Entry, Headers, IdentityError, Permission, Scope, Signed, read_signature
 from atoll.service.coordinator._access import WHOLE, Access
 from atoll.service.coordinator._audit_reading import page, piece
 from atoll.service.coordinator._books import Books, log
@@ -50,6 +50,18 @@ class Records:
     def ended(self) -> None:
         """It ends."""
         self._books.audit.add("coordinator-ended", self._books.audit.of)
+
+    def refused(self, error: Exception, headers: Headers, path: str, *, known: bool) -> None:
+        """Somebody was refused at a path: who they are, when that is `known`, else who they said they were."""
+        code = error.code if isinstance(error, AtollError) else "request.malformed"
+        if self._books.audit.counts(code):
+            return
+        try:
+            key = read_signature(headers).key
+        except IdentityError:
+            key = "local" if known and not self._access.identified else ""
+        said = {"path": path} if known or not key else {"path": path, "claimed": key}
+        self._books.audit.refused(code, key if known else "nobody", said)
 
     # -- audit -------------------------------------------------------------------------------------------------
 
