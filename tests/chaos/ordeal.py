@@ -21,9 +21,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+from joined import invite
+from joined import join as join_by
+
 from atoll.app import read_project
+from atoll.identity import Link
 from atoll.journal import Committed, Event, Finished, decode
 from atoll.store import DirectoryStore
+from atoll.surfaces._ordering import ordered
 from atoll.values import Arrays
 from atoll.wire import (
     Address,
@@ -125,7 +130,8 @@ class Ordeal:
     """One federation in a folder, and one run on it; every process of it ends with the `with`, and ends well.
 
     `port`: the coordinator's; `through`: the one that nodes and host dial, if it is another. `embedded`: the host is the
-    coordinator's child. `homes` and `environments`: of daemons, by name, where they aren't as everybody's.
+    coordinator's child. `keys`: everybody has joined by invitation, and signs; over TLS. `homes` and `environments`: of
+    daemons, by name, where they aren't as everybody's.
     """
 
     def __init__(
@@ -136,10 +142,11 @@ class Ordeal:
         port: int = 0,
         through: int = 0,
         embedded: bool = False,
+        keys: bool = False,
         homes: Mapping[str, Path] | None = None,
         environments: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
-        self.folder, self.count, self.embedded = folder, nodes, embedded
+        self.folder, self.count, self.embedded, self.keys = folder, nodes, embedded, keys
         self.port = port or free_port()
         self._through = through or self.port
         self._homes, self._environments = homes or {}, environments or {}
@@ -165,17 +172,14 @@ class Ordeal:
         self._bell = os.open(self.folder / "bell", os.O_RDWR | os.O_NONBLOCK)
         stack.callback(os.close, self._bell)
         stack.callback(self._end)
-        self._start("coordinator", {"port": self.port, "embedded_host": self.embedded})
-        token = self.home("coordinator") / "token"
-        self.wait_for(token)
-        self.address = Address(f"http://127.0.0.1:{self.port}", token=token.read_text().strip())
+        self._start("coordinator", {"port": self.port, "embedded_host": self.embedded, **self._public()})
+        self.address = self._enter()
         self.client = Client(self.address, agent="ordeal")
         stack.callback(self.client.close)
-        dial = {"url": f"http://127.0.0.1:{self._through}", "token": self.address.token}
         if not self.embedded:
-            self._start("host", {"coordinator": dial, "name": "host", "slots": 4})
+            self._start("host", {**self._dial("host"), "name": "host", "slots": 4})
         for i in range(self.count):
-            self._start(f"node-{i}", {"coordinator": dial, "name": f"node-{i}", "slots": 1})
+            self._start(f"node-{i}", {**self._dial(f"node-{i}"), "name": f"node-{i}", "slots": 1})
         until = time.monotonic() + 60
         while len(self.client.call("GET", "/v1/nodes", None, NodeList).nodes) < self.count:
             assert time.monotonic() < until, self.tails()
@@ -197,6 +201,8 @@ class Ordeal:
         body = NewRun(
             federation="default", bundle=bundle.digest, app=app, config=config, seed=seed, nodes=nodes
         )
+        if self.keys:
+            body = ordered(body, Path(self.address.key))
         info = self.client.call("POST", "/v1/runs", body, RunInfo)
         self.run, self._trainings = str(info.summary["id"]), rounds * self.count
         return self.run
@@ -285,6 +291,26 @@ class Ordeal:
         while not path.exists():
             assert time.monotonic() < until, self.tails()
             self._moment()
+
+    def _public(self) -> dict[str, object]:
+        return {"tls": True, "public_url": f"https://127.0.0.1:{self.port}"} if self.keys else {}
+
+    def _enter(self) -> Address:
+        """How the one who begins the run comes in: with the coordinator's token, or invited by its first administrator."""
+        home = self.home("coordinator")
+        if not self.keys:
+            self.wait_for(home / "token")
+            return Address(f"http://127.0.0.1:{self.port}", token=(home / "token").read_text().strip())
+        self.wait_for(home / "address")
+        link = Link.read((home / "first-administrator").read_text())
+        self.administrator = join_by(link, self.folder / "administrator")
+        return join_by(invite(self.administrator, "user", "ada"), self.folder / "ada").address
+
+    def _dial(self, name: str) -> dict[str, object]:
+        if not self.keys:
+            dial = {"url": f"http://127.0.0.1:{self._through}", "token": self.address.token}
+            return {"coordinator": dial}
+        return join_by(invite(self.administrator, name.partition("-")[0], name), self.home(name)).daemon()
 
     def _start(self, name: str, settings: dict[str, object]) -> None:
         room = name.partition("-")[0]

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from accounts import audit
 from ordeal import Ordeal, children, kill
 from verdict import examine
 
@@ -113,6 +114,19 @@ def test_the_host_killed_with_its_coordinator_changes_nothing(
     suffer(ordeal, rounds, kills, work=0.05, targets=MIDDLE, moment=at_any_time)
 
 
+@pytest.mark.parametrize(
+    ("nodes", "rounds", "kills", "work"),
+    [pytest.param(4, 6, 25, 0.03), pytest.param(8, 20, 200, 0.2, marks=pytest.mark.chaos)],
+    ids=["short", "long"],
+)
+@pytest.mark.timeout(3600)
+def test_two_hundred_kills_change_nothing_where_everybody_is_known_by_a_key(
+    nodes: int, rounds: int, kills: int, work: float, tmp_path: Path
+) -> None:
+    ordeal = Ordeal(tmp_path / "federation", nodes=nodes, keys=True)
+    suffer(ordeal, rounds, kills, work=work, targets=EVERYBODY, moment=while_they_train)
+
+
 def suffer(
     ordeal: Ordeal, rounds: int, kills: int, *, work: float, targets: tuple[str, ...], moment: Moment
 ) -> None:
@@ -122,5 +136,6 @@ def suffer(
         ordeal.begin(rounds=rounds, work=work)
         done = disturb(ordeal, random.Random(SEED), kills, targets=targets, moment=moment)
         print(f"{len(done)} kills: {done}")
-        examine(ordeal, rounds)
+        accepted = examine(ordeal, rounds)
+    audit(ordeal, accepted)
     assert len(done) > kills // 2, "the run was over too soon"

@@ -23,20 +23,25 @@ def simulated(nodes: int, rounds: int) -> Arrays:
     return simulation.run(journal, created.id).model
 
 
-def examine(ordeal: Ordeal, rounds: int) -> None:
-    """The ledger of the clients and the coordinator's journal tell the same story, and each reply counted once."""
+def examine(ordeal: Ordeal, rounds: int) -> list[Accepted]:
+    """The ledger of the clients and the coordinator's journal tell the same story, and each reply counted once.
+
+    Returns what was accepted.
+    """
     finished = ordeal.end()
     assert finished.status == FINISHED, (finished.reason, ordeal.tails())
     events = ordeal.everything()
     assert [e.round for e in events if isinstance(e, Committed)] == list(range(rounds + 1))
     everybody = {(r, f"node-{i}") for r in range(1, rounds + 1) for i in range(ordeal.count)}
-    accepted = [(e.round, e.node) for e in events if isinstance(e, Accepted)]
-    assert len(accepted) == len(set(accepted)) == len(everybody), "a reply was lost, or counted twice"
+    accepted = [e for e in events if isinstance(e, Accepted)]
+    whose = {(e.round, e.node) for e in accepted}
+    assert len(accepted) == len(whose) == len(everybody), "a reply was lost, or counted twice"
     assert any(isinstance(e, Called) for e in events)
     noted = ordeal.noted()
     assert set(noted.ended) == everybody
-    counts = {(e.round, e.node): e.metrics["count"] for e in events if isinstance(e, Accepted)}
+    counts = {(e.round, e.node): e.metrics["count"] for e in accepted}
     assert all(count == round for (round, _), count in counts.items()), (
         "a node's state was applied twice, or lost"
     )
     assert ordeal.model().digest == simulated(ordeal.count, rounds).digest
+    return accepted
