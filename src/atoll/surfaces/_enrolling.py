@@ -25,7 +25,6 @@ from atoll.identity import (
     from_base64,
     sign_both,
 )
-from atoll.surfaces._credentials import write_privately
 from atoll.wire import (
     About,
     Address,
@@ -37,6 +36,7 @@ from atoll.wire import (
     Enrolled,
     authority_of,
     code_of,
+    keep_authority,
 )
 
 PATIENCE = 15.0  # seconds for a coordinator that doesn't answer
@@ -66,7 +66,7 @@ def reach(link: Link, authority: Path) -> Address:
     Raises `Unreachable` (`wire.unreachable`, `wire.untrusted`).
     """
     if link.ca:
-        write_privately(authority, authority_of(link.address, link.ca).encode())
+        keep_authority(authority_of(link.address, link.ca), authority, audience=link.audience)
     return Address(link.address, ca=str(authority) if link.ca else "", audience=link.audience)
 
 

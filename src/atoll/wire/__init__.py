@@ -71,7 +71,7 @@ if TYPE_CHECKING:
         UsageList,
         UsageRow,
     )
-    from atoll.wire._authority import authority_of, digest_of_authority
+    from atoll.wire._authority import authority_of, digest_of_authority, keep_authority, vouch
     from atoll.wire._backoff import Backoff
     from atoll.wire._bulk import pull, push
     from atoll.wire._bundle import Bundle, extract, pack_bundle, read_bundle
@@ -193,6 +193,7 @@ __all__ = [
     "digest_of_authority",
     "extract",
     "join",
+    "keep_authority",
     "keep_renewed",
     "metrics_of",
     "pack_bundle",
@@ -202,11 +203,12 @@ __all__ = [
     "settings_of_app",
     "settings_of_spec",
     "split",
+    "vouch",
     "worded",
 ]
 
 _ROOMS = {
-    "_authority": ("authority_of", "digest_of_authority"),
+    "_authority": ("authority_of", "digest_of_authority", "keep_authority", "vouch"),
     "_audit_messages": (
         "AuditEntry",
         "AuditPage",

@@ -23,9 +23,15 @@ class _Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Authority(_Message, frozen=True, kw_only=True):
-    """The certificate (PEM) with which the coordinator's TLS is to be checked; "" for the system's authorities."""
+    """The certificate (PEM) with which the coordinator's TLS is to be checked; "" for the system's authorities.
 
-    pem: str = ""
+    The coordinator's key signs it, so that whoever knows that takes a new authority in the place of an old one; `time`: since when it is so.
+    """
+
+    pem: Annotated[str, Meta(max_length=1 << 18)] = ""
+    time: Annotated[int, Meta(ge=0, le=1 << 40)] = 0
+    by: Annotated[str, Meta(max_length=43)] = ""
+    signature: Annotated[str, Meta(max_length=86)] = ""
 
 
 class Claim(_Message, frozen=True, kw_only=True):

@@ -76,7 +76,7 @@ class Town:
     audience: str
     authority: str
     first: First
-    vouched: Authority = Authority()  # by its key
+    vouched: Authority | None = None  # by its key
 
 
 class Enrolment:
@@ -102,7 +102,7 @@ class Enrolment:
     async def authority(self) -> Authority:
         """The authority that vouches for this coordinator's TLS."""
         town = self._here()
-        return town.vouched if town.vouched.pem else Authority(pem=town.authority)
+        return town.vouched or Authority(pem=town.authority)
 
     async def claim(self, claim: Claim) -> Enrolled:
         """The first administrator's link is taken up: their key is the root of `default`. The same key again: the same answer."""

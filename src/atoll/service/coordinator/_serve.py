@@ -38,7 +38,7 @@ from atoll.service.coordinator._rosters import Lifetimes, Rosters
 from atoll.service.coordinator._settings import Settings
 from atoll.store import DirectoryStore
 from atoll.values import ConfigError
-from atoll.wire import Address, digest_of_authority
+from atoll.wire import Address, digest_of_authority, vouch
 
 FILES = 1 << 17  # open at once, if the system lets us
 DRAIN = 5.0  # seconds for requests under way, and for the host to end in
@@ -167,12 +167,18 @@ def _open(desk: Desk, home: Path, where: Whereabouts, address: Address) -> None:
     rosters, first = desk.access.rosters, First(home, where)
     assert isinstance(rosters, Rosters)
     authority = Path(address.ca).read_text(encoding="ascii") if address.ca else ""
-    desk.open_to(Town(where.audience, authority, first), rosters)
+    vouched = vouch(authority, own_key(home), time=_since(address.ca))
+    desk.open_to(Town(where.audience, authority, first, vouched), rosters)
     if rosters.get(FEDERATION) is not None:
         first.done()
         return
     first.link()
     log.info("nobody is its administrator yet: the link for the first one lies in %s", home / FILE)
+
+
+def _since(authority: str) -> int:
+    """When an authority's file was written."""
+    return int(os.stat(authority).st_mtime) if authority else 0
 
 
 def _gate(settings: Settings, home: Path, desk: Desk, address: Address) -> Gate:
