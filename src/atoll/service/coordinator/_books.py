@@ -15,6 +15,7 @@ import msgspec
 
 from atoll.journal import Batch, Created, Event, Ledger, Logged, Shelf
 from atoll.service.coordinator._audit import Audit
+from atoll.service.coordinator._audit_gaps import AuditGaps
 from atoll.service.coordinator._clock import Clock
 from atoll.service.coordinator._quotas import Quotas
 from atoll.service.coordinator._refusals import Refusal
@@ -45,6 +46,7 @@ class Books:
         self.home, self.journal, self.store, self.clock = home, journal, store, clock
         self.registry = Registry(home / "coordinator.db")
         self.audit, self.usage = Audit(home, clock), Usage(self.registry, clock)
+        self.gaps = AuditGaps(self.audit, self.registry)
         self.tenancy = Tenancy(store)
         self.marks = Marks(store, clock, self.tenancy)
         self.runs: dict[str, Run] = {}
@@ -102,7 +104,7 @@ class Books:
 
     def mark(self, run: str) -> None:
         """Take note of the objects that a run's bodies name."""
-        created = None if run in self.runs else self._created(run)
+        created = None if run in self.runs else self.created(run)
         if created is not None:
             settings = created.settings
             self.tenancy.run(run, str(settings.get("federation", "")), str(settings.get("user", "")))
@@ -127,7 +129,8 @@ class Books:
             run.know(key, found)
         return found
 
-    def _created(self, run: str) -> Created | None:
+    def created(self, run: str) -> Created | None:
+        """How a run began."""
         for _, event in self.journal.events(run):
             return event if isinstance(event, Created) else None
         return None

@@ -57,13 +57,16 @@ class Runs:
         }:  # a crash came before the run itself was there
             del self._books.records[id]
             self._books.registry.put("run", id, None)
+        going = {s.id for s in summaries if s.status in (RUNNING, "interrupted")}
+        going |= {id for id, record in self._books.records.items() if record.resumed}
+        self._books.gaps.fill(self._books.journal, self._books.records, going)
         for summary in summaries:
             record = self._books.records.get(summary.id)
-            ended = summary.status not in (RUNNING, "interrupted")
-            if record is None or (ended and not record.resumed):
+            if record is None or summary.id not in going:
                 continue
             run = self._books.load(summary.id)
             if not run.live:
+                self._books.gaps.ended(run.id)
                 del self._books.runs[run.id]
                 continue
             self._go_on(run)
@@ -178,10 +181,14 @@ class Runs:
                 409, "run.finished", f"run {summary.name} is finished", "there is nothing to resume"
             )
         self._books.ready()
+        if (created := self._books.created(summary.id)) is not None:
+            asked = created.settings
+            self._books.quotas.check_run(str(asked.get("federation", "")), str(asked.get("user", "")))
         last = max((n for n, _ in self._books.journal.events(summary.id)), default=0)
         record = RunRecord(id=summary.id, resumed=last)
         self._books.records[summary.id] = record
         self._books.registry.put("run", summary.id, record)
+        self._books.gaps.forget(summary.id)
         await self._books.registry.durable()
         again = self._books.load(summary.id)
         if run is not None:
@@ -205,6 +212,7 @@ class Runs:
         self._books.runs.pop(summary.id, None)
         self._books.records.pop(summary.id, None)
         self._books.registry.put("run", summary.id, None)
+        self._books.gaps.forget(summary.id)
         self._nodes.removed(summary.id, federation, nodes)
         self._books.marks.forget(summary.id)
         self._books.usage.forget(summary.id)
@@ -257,6 +265,7 @@ class Runs:
         self._books.audit.add(
             "run-ended", self._books.audit.of, {"run": run.id, "federation": run.federation, "status": run.status}
         )
+        self._books.gaps.ended(run.id)
         self._books.usage.flush()
         run.ended_at = self._books.clock.monotonic()
         self.over(run)
