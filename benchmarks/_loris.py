@@ -1,6 +1,6 @@
 """Slow-loris connections, as a process of their own: they begin requests and don't end them, or never read the answers.
 
-Does not know what is measured meanwhile. Whatever the coordinator closes is opened again a second later. It prints `ready` when all
+Does not know what is measured meanwhile. Without a token, what is open to everybody is asked; one kind doesn't even begin TLS. Whatever the coordinator closes is opened again five seconds later. It prints `ready` when all
 stand, and a JSON document with what became of them when its standard input ends.
 """
 
@@ -9,11 +9,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import random
+import ssl
 import sys
 import time
 from collections import Counter
 from typing import Any
+from urllib.parse import SplitResult, urlsplit
 
 KINDS = (
     "half a head",
@@ -25,38 +28,40 @@ KINDS = (
     "says nothing",
 )
 DRIP = 2.0  # seconds from byte to byte
+AGAIN = 5.0  # seconds from a close to the next connection
 
 
 def main() -> None:
-    host, port, token, count = sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4])
-    asyncio.run(_stand(host, port, token, count))
+    url, token, count = urlsplit(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+    asyncio.run(_stand(url, token, count))
 
 
-async def _stand(host: str, port: int, token: str, count: int) -> None:
+async def _stand(url: SplitResult, token: str, count: int) -> None:
     told: dict[str, Any] = {"opened": Counter(), "lasted": {kind: [] for kind in KINDS}, "failed": 0}
     standing = asyncio.Semaphore(0)
-    tasks = [
-        asyncio.create_task(_keep(host, port, token, KINDS[i % len(KINDS)], told, standing))
-        for i in range(count)
+    pestering = [
+        asyncio.create_task(_keep(url, token, KINDS[i % len(KINDS)], told, standing)) for i in range(count)
     ]
-    for _ in range(count):
+    for _ in pestering:
         await standing.acquire()
     print("ready", flush=True)
     await asyncio.to_thread(sys.stdin.read)
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
     lasted = {kind: [min(x), max(x)] for kind, x in told["lasted"].items() if x}
-    print(json.dumps({"opened": told["opened"], "closed after seconds": lasted, "failed": told["failed"]}))
+    print(
+        json.dumps({"opened": told["opened"], "closed after seconds": lasted, "failed": told["failed"]}),
+        flush=True,
+    )
+    os._exit(0)  # the system closes all at once
 
 
 async def _keep(
-    host: str, port: int, token: str, kind: str, told: dict[str, Any], standing: asyncio.Semaphore
+    url: SplitResult, token: str, kind: str, told: dict[str, Any], standing: asyncio.Semaphore
 ) -> None:
     stood = False
+    secure = _any_authority() if url.scheme == "https" and kind != "says nothing" else None
     while True:
         try:
-            reader, writer = await asyncio.open_connection(host, port, limit=1024)
+            reader, writer = await asyncio.open_connection(url.hostname, url.port, limit=1024, ssl=secure)
             told["opened"][kind] += 1
             begun = time.monotonic()
             if not stood:
@@ -66,18 +71,19 @@ async def _keep(
                 with contextlib.suppress(OSError):  # it was reset
                     await _pester(kind, token, reader, writer)
                 told["lasted"][kind].append(round(time.monotonic() - begun, 1))
-                await asyncio.sleep(1)  # the pause of an attacker, no synchronisation
+                await asyncio.sleep(AGAIN)  # the pause of an attacker, no synchronisation
             finally:
                 writer.transport.abort()
         except OSError:
             told["failed"] += 1
-            await asyncio.sleep(1)
+            await asyncio.sleep(AGAIN)
 
 
 async def _pester(kind: str, token: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Until the other side closes."""
     known = "wrong" if "stranger" in kind else token
-    head = f"POST /v1/node/poll HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {known}\r\n"
+    path = "/v1/node/poll" if known else "/v1/enrol"  # which is open to whoever comes
+    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {known}\r\n"
     body = f"{head}Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n{{"
     if kind == "reads nothing":
         ask = b"GET /openapi.json HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
@@ -97,6 +103,12 @@ async def _pester(kind: str, token: str, reader: asyncio.StreamReader, writer: a
     finally:
         if drip is not None:
             drip.cancel()
+
+
+def _any_authority() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
 
 
 async def _drip(writer: asyncio.StreamWriter) -> None:

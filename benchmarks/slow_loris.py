@@ -15,11 +15,10 @@ import time
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
-from urllib.parse import urlsplit
 
 from _federation import Federation, private
 from _report import Report, arguments
-from atoll.wire import Client, FederationList, Hello, Orders, Poll, Welcome
+from atoll.wire import Client, FederationList, Lack, Lacking
 
 CLIENTS = 4
 
@@ -32,10 +31,14 @@ def main() -> None:
     parser.add_argument("--warm", type=float, default=10.0, help="seconds of pestering before a turn counts")
     options = parser.parse_args()
     report = Report("slow loris", details={"setting": vars(options)})
-    with tempfile.TemporaryDirectory() as folder, Federation(Path(folder), nodes=0) as federation:
-        federation.settle()
-        found = _turns(federation, options)
-    _add(report, found)
+    for words, keys in (("a token", False), ("a signature, over TLS", True)):
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            Federation(Path(folder), nodes=0, keys=keys) as federation,
+        ):
+            federation.settle()
+            found = _turns(federation, options)
+        _add(report, words, found)
     report.show(as_json=options.json)
 
 
@@ -54,19 +57,21 @@ def _turns(federation: Federation, options: Any) -> dict[str, Any]:
     return found
 
 
-def _add(report: Report, found: dict[str, Any]) -> None:
+def _add(report: Report, kind: str, found: dict[str, Any]) -> None:
     alone, pestered = ([x for turn in found[name] for x in turn] for name in ("alone", "pestered"))
     turns = {name: [f"{_p99(turn) * 1e3:.1f}" for turn in found[name]] for name in ("alone", "pestered")}
     for words, of in (("p50", median), ("p99", _p99)):
         bound = {"at_most": 2.0} if words == "p99" else {}
         note = f"turns {'/'.join(turns['pestered'])}, alone {'/'.join(turns['alone'])}" if bound else ""
         report.add(
-            f"a request, {words}", of(pestered) * 1e3, "ms", "without the connections", of(alone) * 1e3,
+            f"a request with {kind}, {words}", of(pestered) * 1e3, "ms", "without the connections", of(alone) * 1e3,
             note=note, **bound,
         )  # fmt: skip
-    report.add("requests that failed", pestered.count(float("inf")), "", at_most=0, by="value")
-    report.add("memory for each connection", found["memory"] / 1000, "KB", at_most=1000, by="value")
-    report.details |= {"loris": found["loris"], "requests": [len(alone), len(pestered)]}
+    report.add(f"requests with {kind} that failed", pestered.count(float("inf")), "", at_most=0, by="value")
+    report.add(
+        f"memory for each connection, beside {kind}", found["memory"] / 1000, "KB", at_most=1000, by="value"
+    )
+    report.details[kind] = {"loris": found["loris"], "requests": [len(alone), len(pestered)]}
 
 
 def _p99(seconds: list[float]) -> float:
@@ -85,17 +90,17 @@ def _seconds_of(federation: Federation, lasts: float, rate: float) -> list[float
 
 
 def _ask(federation: Federation, number: int, lasts: float, rate: float, took: list[float]) -> None:
-    """Say hello, then poll and read lists in turns, at a steady rate; what is late isn't made up for."""
-    client, name = Client(federation.address, agent="benchmark", patience=0.0), f"honest-{number}"
-    hello = Hello(name=name, identity=name * 4, version="1", time=time.time())
-    session = client.call("POST", "/v1/node/hello", hello, Welcome).session
+    """Ask what is lacking and read lists in turns, at a steady rate; what is late isn't made up for."""
+    client = Client(federation.address, agent=f"benchmark {number}", patience=0.0)
+    lack = Lack(federation="default", objects={"sha256:" + "0" * 64: 1})
+    client.call("GET", "/v1/federations", None, FederationList)  # it is connected, and knows the time
     ends, pause = time.perf_counter() + lasts, threading.Event()
     count = 0
     while (begun := time.perf_counter()) < ends:
         count += 1
         try:
             if count % 2:
-                client.once("POST", "/v1/node/poll", Poll(name=name, session=session, wait=0.0), Orders)
+                client.once("POST", "/v1/objects/lack", lack, Lacking)
             else:
                 client.once("GET", "/v1/federations", None, FederationList)
             took.append(time.perf_counter() - begun)
@@ -109,14 +114,8 @@ class _Loris:
     """The process with the connections, for a `with`; `told` is what became of them."""
 
     def __init__(self, federation: Federation, count: int) -> None:
-        url = urlsplit(federation.address.url)
-        command = [
-            Path(__file__).with_name("_loris.py"),
-            url.hostname,
-            url.port,
-            federation.address.token,
-            count,
-        ]
+        address = federation.address
+        command = [Path(__file__).with_name("_loris.py"), address.url, address.token, count]
         self._command = [sys.executable, *map(str, command)]
         self.told: dict[str, Any] = {}
 
