@@ -268,6 +268,50 @@ def test_another_federation_is_its_creators(town: Town):
     assert town("jo", "user", "ls", "--federation", "default").code == 3
 
 
+def test_a_node_joins_a_second_federation_with_the_key_that_it_has(town: Town):
+    home = town.node("n7")
+    town("root", "federation", "create", "liver")
+    words = pasted(town.well("root", "invite", "node", "liver-seven", "--federation", "liver").out)
+    town.well("n7", *words, "--home", str(home))
+    kept = json.loads((home / "coordinator.json").read_text())
+    assert {f: pin["name"] for f, pin in kept["pins"].items()} == {"default": "n7", "liver": "liver-seven"}
+    assert {p.name for p in (home / "rosters").iterdir()} == {"default.json", "liver.json"}
+
+
+def test_a_user_has_one_key_in_all_federations_of_a_coordinator(town: Town):
+    town.user("lou")
+    town("root", "federation", "create", "spleen")
+    words = pasted(
+        town.well("root", "invite", "user", "lou", "--role", "auditor", "--federation", "spleen").out
+    )
+    town.well("lou", *words)
+    assert len(list(town.config("lou").glob("keys/*.pem"))) == 1
+    me = town.well("lou", "whoami", "--json").document
+    assert {m["federation"]: m["roles"] for m in me["memberships"]} == {
+        "default": ["scientist"],
+        "spleen": ["auditor"],
+    }
+
+
+def test_a_sites_owner_revokes_its_own_node_and_no_other(town: Town):
+    town.user("olga", "site-owner")
+    town.node("hers", "--owner", "olga")
+    town.node("another")
+    assert town("olga", "node", "revoke", "another").code == 1
+    assert "hers is off the roster" in town.well("olga", "node", "revoke", "hers").out
+
+
+def test_somebody_logs_in_with_a_code_to_another_federation(town: Town):
+    town("root", "federation", "create", "kidney")
+    with town.begin("max", "login", town.url, "--name", "max", "--federation", "kidney") as login:
+        assert login.stdout is not None
+        lines = [login.stdout.readline() for _ in range(3)]
+        words = shlex.split(lines[2])[1:]  # as it is printed
+        town.well("root", *words)
+        out, err = login.communicate(timeout=30)
+    assert (login.returncode, "you are max in kidney" in out) == (0, True), err
+
+
 def test_with_a_token_one_is_told_to_log_in(tmp_path: Path, town: Town):
     town.well("kim", "context", "add", "there", town.url, "--use")
     said = town("kim", "invite", "node", "n")
