@@ -129,6 +129,19 @@ def test_the_id_of_anothers_run_begins_no_run_and_shows_none(own: Town) -> None:
     assert again.document["summary"]["id"] == own.runs["lena"]
 
 
+def test_names_of_runs_tell_nothing_of_another_federations(own: Town) -> None:
+    """The same name, and the same numbers, are there for both."""
+    for who, federation in (("lena", LUNG), ("ann", HEART)):
+        own.run_of(who, federation, name="secret-plan")
+        again = own.ask(who, "POST", "/v1/runs", own.new_run(federation, name="secret-plan"))
+        assert (again.status, again.code) == (409, "run.name-taken")
+    names = [
+        [r["summary"]["name"] for r in own.ask(who, "GET", "/v1/runs").document["runs"]]
+        for who in ("ann", "lena")
+    ]
+    assert names == [["secret-plan", "app-1"], ["secret-plan", "app-1"]]
+
+
 # -- within the federation -----------------------------------------------------------------------------------------------
 
 

@@ -55,8 +55,11 @@ class Journal(Protocol):
 
     durable: bool
 
-    def create(self, created: Created) -> Created:
-        """Begin a run; durable on return. An empty name is replaced by `<app>-<number>`."""
+    def create(self, created: Created, *, among: str = "") -> Created:
+        """Begin a run; durable on return. An empty name is replaced by `<app>-<number>`.
+
+        Its name is nobody else's `among` those begun so: runs that don't know of each other may have the same one.
+        """
         ...
 
     def append(self, run: str, entry: Entry, *, nbytes: int = 0) -> None:

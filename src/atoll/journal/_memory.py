@@ -14,7 +14,16 @@ import msgspec
 
 from atoll.journal._events import Created, Event, Finished, encode
 from atoll.journal._journal import Batch, Entry
-from atoll.journal._summary import INTERRUPTED, RUNNING, Summary, admitted, pick, project
+from atoll.journal._summary import (
+    INTERRUPTED,
+    RUNNING,
+    Summary,
+    admitted,
+    named_among,
+    names_among,
+    pick,
+    project,
+)
 from atoll.values import Arrays, JournalError, NotFound
 
 
@@ -26,14 +35,16 @@ class MemoryJournal:
     def __init__(self) -> None:
         self._events: dict[str, list[Event]] = {}
         self._summaries: dict[str, Summary] = {}
+        self._names: dict[str, str] = {}  # of runs, as they are told apart
         self._objects: dict[tuple[str, str], Arrays] = {}
         self._bodies: dict[str, dict[str, bytes]] = {}
         self._keys = itertools.count(1)
         self._holds: dict[str, _MemoryHold] = {}
         self._changed = threading.Condition()
 
-    def create(self, created: Created) -> Created:
-        created = admitted(created, {s.name for s in self._summaries.values()})
+    def create(self, created: Created, *, among: str = "") -> Created:
+        created = admitted(created, names_among(self._names.values(), among))
+        self._names[created.id] = named_among(created.name, among)
         self._events[created.id] = []
         self.append(created.id, created)
         return created
@@ -111,6 +122,7 @@ class MemoryJournal:
             raise JournalError("run.busy", f"run `{run}` is running", "stop it first")
         self._events.pop(run, None)
         self._summaries.pop(run, None)
+        self._names.pop(run, None)
         self._bodies.pop(run, None)
         for key in [k for k in self._objects if k[0] == run]:
             del self._objects[key]

@@ -21,7 +21,16 @@ from atoll.journal._files import Files
 from atoll.journal._journal import Batch, Entry
 from atoll.journal._lock import FileLock, is_locked, one_at_a_time
 from atoll.journal._nudge import Watcher, nudge
-from atoll.journal._summary import INTERRUPTED, RUNNING, Summary, admitted, pick, project
+from atoll.journal._summary import (
+    INTERRUPTED,
+    RUNNING,
+    Summary,
+    admitted,
+    named_among,
+    names_among,
+    pick,
+    project,
+)
 from atoll.journal._writer import Writer
 from atoll.values import Arrays, JournalError, NotFound
 
@@ -62,12 +71,14 @@ class SqliteJournal:
         self._closed = False
         self._writer: Writer | None = None
 
-    def create(self, created: Created) -> Created:
+    def create(self, created: Created, *, among: str = "") -> Created:
         with self._writing() as database:  # one transaction: two processes may be choosing names
-            created = admitted(created, {name for (name,) in database.execute("SELECT name FROM runs")})
+            names = (name for (name,) in database.execute("SELECT name FROM runs"))
+            created = admitted(created, names_among(names, among))
             self._folder(created.id).mkdir(parents=True, exist_ok=True)
             database.execute("INSERT INTO events VALUES (?, 1, 'created', ?)", (created.id, encode(created)))
-            row = (created.id, created.name, created.time, msgspec.msgpack.encode(project(None, created)))
+            name, summary = named_among(created.name, among), msgspec.msgpack.encode(project(None, created))
+            row = (created.id, name, created.time, summary)
             database.execute("INSERT INTO runs VALUES (?, ?, ?, ?)", row)
         return created
 

@@ -115,6 +115,17 @@ def admitted(created: Created, taken: Collection[str]) -> Created:
     return created
 
 
+def named_among(name: str, among: str) -> str:
+    """A run's name as it is kept, to tell it from the same name elsewhere. No name has a line's end in it."""
+    return f"{among}\n{name}" if among else name
+
+
+def names_among(names: Iterable[str], among: str) -> set[str]:
+    """Those of the kept names that belong together."""
+    pairs = (name.rpartition("\n") for name in names)
+    return {name for prefix, _, name in pairs if prefix == among}
+
+
 def unused_name(app: str, taken: Iterable[str]) -> str:
     """`<app>-<number>`, the number one above the highest in use."""
     stem, numbers = f"{app or 'run'}-", [0]

@@ -99,7 +99,7 @@ class Runs:
             self._books.journal.create(Created(
                 time=self._books.clock.time(), id=id, name=new.name, app=new.app, config=new.config, seed=new.seed,
                 nodes=nodes, settings=settings, versions=versions,
-            ))  # fmt: skip
+            ), among=new.federation if who is not LOCAL else "")  # fmt: skip
         except AtollError as error:
             self._books.records.pop(id, None)
             self._books.registry.put("run", id, None)
@@ -263,7 +263,9 @@ class Runs:
     def finished(self, run: Run) -> None:
         """A run has ended, durably."""
         self._books.audit.add(
-            "run-ended", self._books.audit.of, {"run": run.id, "federation": run.federation, "status": run.status}
+            "run-ended",
+            self._books.audit.of,
+            {"run": run.id, "federation": run.federation, "status": run.status},
         )
         self._books.gaps.ended(run.id)
         self._books.usage.flush()

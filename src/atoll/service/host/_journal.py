@@ -87,7 +87,7 @@ class WireJournal:
     def close(self) -> None:
         self._talk.close()
 
-    def create(self, created: Created) -> Created:
+    def create(self, created: Created, *, among: str = "") -> Created:
         self._elsewhere()
 
     def runs(self) -> list[Summary]:
