@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -29,6 +30,18 @@ def run(home: Path, failpoint: str = "") -> int:
     return ended.returncode
 
 
+def audited(home: Path) -> Counter[str | tuple[str, str]]:
+    """What the audit log says of the run: replies by call and digest."""
+    found: Counter[str | tuple[str, str]] = Counter()
+    for line in (home / "audit.jsonl").read_bytes().splitlines():
+        entry = json.loads(line)
+        if entry["kind"] in ("run-begun", "run-ended"):
+            found[entry["kind"]] += 1
+        for _, call, digest in entry["what"].get("replies", ()):
+            found[call, digest] += 1
+    return found
+
+
 @pytest.mark.parametrize("point", POINTS)
 def test_a_kill_at_every_failpoint_loses_nothing_and_counts_nothing_twice(tmp_path: Path, point: str) -> None:
     killed = [run(tmp_path, f"{point}:{passage}") for passage in (1, 3)]
@@ -45,4 +58,7 @@ def test_a_kill_at_every_failpoint_loses_nothing_and_counts_nothing_twice(tmp_pa
     assert failed == Counter((r, 1, 1) for r in (1, 2, 3))
     assert [e.round for e in events if isinstance(e, Committed)] == [1, 2, 3]
     assert [e.status for e in events if isinstance(e, Finished)] == ["finished"]
+    assert audited(tmp_path) == Counter(
+        ["run-begun", *((e.key, e.digest) for e in events if isinstance(e, Accepted)), "run-ended"]
+    )
     assert sum(1 for _ in tmp_path.glob("outbox-*/*")) == 12, "each call was performed"

@@ -17,15 +17,18 @@ from atoll.identity import AuditLog, IdentityError, Signed
 from atoll.service.coordinator._clock import Clock
 from atoll.service.coordinator._home import own_key
 from atoll.service.coordinator._refusals import Refusal
-from atoll.values import AtollError
+from atoll.values import AtollError, failpoint, register
 
 FILE = "audit.jsonl"
 GATHERED = 0.02  # seconds in which entries are gathered, unless somebody waits for them
 DURABLE = 1.0  # seconds after which what nobody waits for is made durable, too
 PAUSE = 1.0  # seconds after a failed write in which nothing is tried
 MOST = 100_000  # entries that wait for the disk; then nothing is done that would make more
-ROWS = 200  # replies in one entry
+ROWS, WIDE = 200, 32_000  # replies in one entry, and characters of them: it has to fit into a line
 REFUSALS = 10.0  # seconds between two entries that tell of refusals of a kind
+
+_BEFORE = register("coordinator.before-audit", "an entry of the audit log is about to be written")
+_AFTER = register("coordinator.after-audit", "entries are in the audit log's file, nobody was told")
 
 T = TypeVar("T")
 
@@ -80,7 +83,7 @@ class Audit:
         """A node's reply counts: the digest is of what came. Many of a run share an entry."""
         with self._changed:
             rows = self._replies.get(run)
-            if rows is None or len(rows) >= ROWS:
+            if rows is None or len(rows) >= ROWS or sum(len(n) + len(c) for n, c, _ in rows) > WIDE:
                 rows = self._replies[run] = []
                 what = {"run": run, "federation": federation, "replies": rows}
                 self._put(_Job("replies-accepted", self.of, what))
@@ -206,11 +209,13 @@ class Audit:
         written = 0
         try:
             for job in jobs:
+                failpoint(_BEFORE)
                 self._log.append(job.kind, job.who, job.what)
                 written += 1
             self._dirty = not sync
             if sync:
                 self._log.sync()
+            failpoint(_AFTER)
         except (AtollError, OSError) as error:
             with self._changed:
                 self._jobs[:0] = jobs[written:]
