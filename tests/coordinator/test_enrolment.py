@@ -226,7 +226,7 @@ def test_a_credential_that_is_over_is_refused_until_it_is_approved_again(settled
 async def _expired(town: Town, id: str) -> None:
     from atoll.service.coordinator._rolls import Credential
 
-    town.rosters._credentials[id] = Credential(expires=time.time() - 1)
+    town.rosters.terms._put(id, Credential(expires=time.time() - 1))
 
 
 # -- revocation and rotation ---------------------------------------------------------------------------------------------

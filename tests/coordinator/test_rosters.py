@@ -25,7 +25,8 @@ from atoll.identity import (
     sign_both,
 )
 from atoll.service.coordinator._registry import Registry
-from atoll.service.coordinator._rosters import Lifetimes, Rosters
+from atoll.service.coordinator._rosters import Rosters
+from atoll.service.coordinator._terms import Lifetimes
 
 NOW = 1_000_000.0
 

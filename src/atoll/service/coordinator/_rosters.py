@@ -7,7 +7,6 @@ add nothing. Lives on the event loop; the truth is in memory, and what changed i
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import final
 
 from atoll.identity import (
@@ -18,7 +17,6 @@ from atoll.identity import (
     Join,
     Member,
     PublicKey,
-    Role,
     Roster,
     Rotation,
     Signed,
@@ -26,21 +24,12 @@ from atoll.identity import (
     check_both,
 )
 from atoll.service.coordinator._clock import Clock
+from atoll.service.coordinator._objecting import SKEW, check_grant, check_name, demand_administrator
 from atoll.service.coordinator._registry import Registry
-from atoll.service.coordinator._rolls import Credential, Founded, Invitation, Told, written
+from atoll.service.coordinator._rolls import Founded, Invitation, Told, written
+from atoll.service.coordinator._terms import DAY, Lifetimes, Terms
 
-DAY = 86_400.0
-LONGEST = 30 * DAY  # seconds that an invitation may be good for
 MOST = 10_000  # invitations of a federation that nobody has taken up
-SKEW = 60
-
-
-@dataclass(frozen=True, slots=True)
-class Lifetimes:
-    """Seconds for which a credential is good when it was renewed."""
-
-    machine: float = 7 * DAY
-    user: float = 30 * DAY
 
 
 @final
@@ -48,7 +37,8 @@ class Rosters:
     """All rosters of a coordinator. `changed` are called with the id of a key that lost something."""
 
     def __init__(self, registry: Registry, clock: Clock, lifetimes: Lifetimes | None = None) -> None:
-        self._registry, self._clock, self._lifetimes = registry, clock, lifetimes or Lifetimes()
+        self._registry, self._clock = registry, clock
+        self.terms = Terms(registry, clock, lifetimes or Lifetimes())
         self.changed: list[Callable[[str], None]] = []
         self._rosters: dict[str, Roster] = {}
         self._names: set[str] = set()  # of what was told
@@ -59,7 +49,6 @@ class Rosters:
         self._members: dict[str, dict[str, Member]] = {}  # by federation and key, those who wait too
         self._of: dict[str, dict[str, Member]] = {}  # by key and federation
         self._invitations = registry.all("invitation", Invitation)
-        self._credentials = registry.all("credential", Credential)
         self._read()
 
     # -- who is who -------------------------------------------------------------------------------------------------
@@ -96,13 +85,12 @@ class Rosters:
 
     def expires(self, id: str) -> float:
         """When a key's credential ends, in seconds since 1970; 0 when it never does: a root's."""
-        known = self._credentials.get(id)
-        return 0.0 if known is None or self.is_root(id) else known.expires
+        return 0.0 if self.is_root(id) else self.terms.expires(id)
 
     def lifetime(self, id: str) -> float:
         """Seconds for which a key's credential is good when it was renewed."""
         kinds = {member.kind for member in self._of.get(id, {}).values()}
-        return self._lifetimes.user if kinds == {"user"} else self._lifetimes.machine
+        return self.terms.lifetimes.of("user" if kinds == {"user"} else "node")
 
     def stands(self, id: str) -> None:
         """Return when a known key counts just now; told only whoever proved to have it.
@@ -161,7 +149,7 @@ class Rosters:
         Returns the member, then. The same again changes nothing. Raises `IdentityError`.
         """
         roster, said = self._known(federation), check(grant, Grant)
-        self._check_grant(roster, said, grant.signer.id)
+        check_grant(roster, said, grant.signer.id, self._clock.time())
         token = PublicKey.of(said.token).id
         known, member = self._grants.get((federation, token)), None
         if (kept := self._invitations.get(token)) is not None:
@@ -175,7 +163,8 @@ class Rosters:
             self._grants[federation, token] = grant
             self._index(federation)
         elif not roster.taken(token):
-            self._check_new(roster, said)
+            check_name(roster, said)
+            self._check_room(federation)
             kept = Invitation(federation=federation, grant=grant, expires=said.expires)
             self._invitations[token] = kept
             self._registry.put("invitation", token, kept)
@@ -210,14 +199,14 @@ class Rosters:
             self._grants[federation, token] = grant
             self._drop(token)
             self._place(federation, member)
-            self._prolong(member)
+            self.terms.prolong(member.id, member.kind)
         await self._registry.durable()
         return member, grant
 
     async def approve(self, federation: str, told: Signed) -> Member:
         """Let somebody in who waits, or whose credential is over. Raises `IdentityError`, as `Roster.approve` does."""
         roster, said = self._known(federation), check(told, Approval)
-        self._demand_administrator(roster, told.signer.id, "approve anybody")
+        demand_administrator(roster, told.signer.id, "approve anybody")
         member = roster.who(said.key)
         if member is None:
             member = roster.approve(told)
@@ -226,7 +215,7 @@ class Rosters:
         elif said.federation != federation or abs(said.time - self._clock.time()) > SKEW * 10:
             message = "this approval is for another federation, or of another time"
             raise IdentityError("identity.bad-statement", message, "sign it anew")
-        self._prolong(member)
+        self.terms.prolong(member.id, member.kind)
         await self._registry.durable()
         return member
 
@@ -256,17 +245,14 @@ class Rosters:
             self._rosters[federation].rotate(told)
             self._tell(federation, "rotation", said.old, both=told)
             self._index(federation)
-        if said.old in self._credentials:
-            self._credentials[new] = self._credentials.pop(said.old)
-            self._registry.put("credential", said.old, None)
-            self._registry.put("credential", new, self._credentials[new])
+        self.terms.move(said.old, new)
         await self._registry.durable()
         return self.all_of(new)
 
     async def renew(self, id: str) -> float:
         """A known key is good for its time, from now; until when."""
         for member in self._of.get(id, {}).values():
-            self._prolong(member)
+            self.terms.prolong(member.id, member.kind)
             break
         await self._registry.durable()
         return self.expires(id)
@@ -345,11 +331,6 @@ class Rosters:
                 for tell in self.changed:
                     tell(id)
 
-    def _prolong(self, member: Member) -> None:
-        lifetime = self._lifetimes.user if member.kind == "user" else self._lifetimes.machine
-        kept = self._credentials[member.id] = Credential(expires=self._clock.time() + lifetime)
-        self._registry.put("credential", member.id, kept)
-
     def _known(self, federation: str) -> Roster:
         roster = self._rosters.get(federation)
         if roster is None:
@@ -357,31 +338,11 @@ class Rosters:
             raise IdentityError("identity.unknown", message, "see `atoll federation ls`")
         return roster
 
-    def _demand_administrator(self, roster: Roster, signer: str, what: str) -> None:
-        member = roster.who(signer)
-        if member is None or Role.ADMINISTRATOR not in member.roles:
-            message = f"{member.name if member else signer} may not {what} in {roster.federation}"
-            raise IdentityError("identity.not-authorised", message, "ask an administrator of the federation")
-
-    def _check_grant(self, roster: Roster, said: Grant, signer: str) -> None:
-        now = self._clock.time()
-        self._demand_administrator(roster, signer, f"invite {said.name}")
-        if said.federation != roster.federation or said.name.lower() == "root":
-            message = f"{said.name} of {said.federation} can't be invited into {roster.federation}"
-            raise IdentityError("identity.bad-entry", message, "name another, or another federation")
-        if not (now - LONGEST < said.issued <= now + SKEW and now < said.expires <= now + LONGEST + SKEW):
-            message = f"the invitation of {said.name} is over, or good for more than {LONGEST / DAY:.0f} days"
-            raise IdentityError("identity.expired", message, "make it for a shorter time: --ttl 15m")
-
-    def _check_new(self, roster: Roster, said: Grant) -> None:
-        if said.key and (member := roster.named(said.name)) and member.id == said.key:
-            return
-        if roster.named(said.name) is not None:
-            message = f"{said.name} is somebody's name in {roster.federation} already"
-            raise IdentityError("identity.name-taken", message, "take another name, or revoke them first")
+    def _check_room(self, federation: str) -> None:
+        """Whether one more invitation may wait; those that are long over are forgotten."""
         now = self._clock.time()
         for token in [t for t, i in self._invitations.items() if i.expires < now - DAY]:
             self._drop(token)
-        if sum(i.federation == roster.federation for i in self._invitations.values()) >= MOST:
-            message = f"{MOST:,} invitations of {roster.federation} wait to be taken up"
+        if sum(i.federation == federation for i in self._invitations.values()) >= MOST:
+            message = f"{MOST:,} invitations of {federation} wait to be taken up"
             raise IdentityError("identity.roster-full", message, "wait until some of them are over")

@@ -34,8 +34,9 @@ from atoll.service.coordinator._listen import Server, listen
 from atoll.service.coordinator._logging import begin_logging
 from atoll.service.coordinator._objects import Objects
 from atoll.service.coordinator._readiness import Readiness
-from atoll.service.coordinator._rosters import Lifetimes, Rosters
+from atoll.service.coordinator._rosters import Rosters
 from atoll.service.coordinator._settings import Settings
+from atoll.service.coordinator._terms import Lifetimes
 from atoll.store import DirectoryStore
 from atoll.values import ConfigError
 from atoll.wire import Address, digest_of_authority, vouch
