@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from coordinator_process import Process
 from desk_world import World
+from identified_world import Town
 
 
 @pytest.fixture
@@ -40,3 +41,19 @@ def coordinator(tmp_path: Path) -> Iterator[Callable[..., Process]]:
     """Starts coordinators in the test's folder; none of them outlives it."""
     with contextlib.ExitStack() as stack:
         yield lambda **settings: stack.enter_context(Process(tmp_path, **settings))
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
+    """A coordinator that knows who comes by their keys, for all tests of a module: they leave it as it is."""
+    with Town(tmp_path_factory.mktemp("town")).open() as town:
+        town.settle()
+        yield town
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[Town]:
+    """One that the test may change."""
+    with Town(tmp_path).open() as town:
+        town.settle()
+        yield town

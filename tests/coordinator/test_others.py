@@ -3,30 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from identified_world import HEART, LUNG, Said, Town, key
 
 from atoll.store import digest_bytes
-
-
-@pytest.fixture(scope="module")
-def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
-    with Town(tmp_path_factory.mktemp("town")).open() as town:
-        town.settle()
-        yield town
-
-
-@pytest.fixture
-def own(tmp_path: Path) -> Iterator[Town]:
-    """A town that the test may change."""
-    with Town(tmp_path).open() as town:
-        town.settle()
-        yield town
-
 
 # -- beyond the federation -----------------------------------------------------------------------------------------------
 

@@ -137,6 +137,15 @@ def test_a_name_is_given_once(journal: Journal, make: Any) -> None:
     assert len(journal.runs()) == 1
 
 
+def test_a_name_is_given_once_among_runs_that_know_of_each_other(journal: Journal, make: Any) -> None:
+    for among in ("", "heart", "lung"):
+        assert journal.create(make.created("mine"), among=among).name == "mine"
+        with pytest.raises(JournalError, match="already"):
+            journal.create(make.created("mine"), among=among)
+    assert [journal.create(make.created(), among="lung").name for _ in range(2)] == ["app-1", "app-2"]
+    assert journal.create(make.created(), among="heart").name == "app-1"
+
+
 @pytest.mark.parametrize("name", ["@latest", "-x", "a\nb", "\x1b[31m", "x" * 201, "half \ud800"])
 def test_a_name_that_cannot_be_typed_is_refused(journal: Journal, make: Any, name: str) -> None:
     with pytest.raises(ConfigError) as refused:
