@@ -5,8 +5,7 @@ Doesn't know HTTP. Whoever enrols proves by signatures what they may; an answer 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +20,6 @@ from atoll.identity import (
     Permission,
     PublicKey,
     Revocation,
-    Role,
     Roster,
     Rotation,
     check,
@@ -31,9 +29,17 @@ from atoll.identity import (
 from atoll.service.coordinator._access import Access
 from atoll.service.coordinator._asking import Asking, Patience
 from atoll.service.coordinator._clock import Clock
+from atoll.service.coordinator._enrolment_answers import (
+    demand_own,
+    invited,
+    membership,
+    not_here,
+    sorted_roles,
+    told,
+    unknown_federation,
+)
 from atoll.service.coordinator._first import FEDERATION, First
 from atoll.service.coordinator._principals import Principal
-from atoll.service.coordinator._refusals import Refusal
 from atoll.service.coordinator._rosters import Rosters
 from atoll.wire import (
     Ask,
@@ -48,19 +54,12 @@ from atoll.wire import (
     Me,
     MemberInfo,
     MemberList,
-    Membership,
     Ok,
     Rotated,
     Said,
     WaitingList,
 )
 
-_STATUSES = {
-    "identity.not-authorised": 403, "identity.revoked": 403, "identity.forbidden": 403, "identity.no-invitation": 404,
-    "identity.no-request": 404, "identity.unknown": 404, "identity.token-spent": 409, "identity.name-taken": 409,
-    "identity.roster-full": 409, "identity.root-stays": 409, "identity.other-roster": 409, "identity.rotated": 409,
-    "identity.expired": 409,
-}  # fmt: skip
 _INVITES = {"node": Permission.NODE_INVITE, "user": Permission.USER_INVITE, "host": Permission.HOST_INVITE}
 _APPROVES = {
     "node": Permission.NODE_APPROVE,
@@ -107,7 +106,7 @@ class Enrolment:
     async def claim(self, claim: Claim) -> Enrolled:
         """The first administrator's link is taken up: their key is the root of `default`. The same key again: the same answer."""
         town, rosters = self._here(), self._rosters
-        with _told():
+        with told():
             key = claim.join.second.signer
             roster, fits = rosters.get(FEDERATION), town.first.claimed(claim.join) is not None
             if (roster is None and not fits) or (roster is not None and roster.root != key):
@@ -125,7 +124,7 @@ class Enrolment:
 
     async def enrol(self, enrol: Enrol) -> Enrolled:
         """An invitation is taken up; where an administrator has to look at the key, the answer waits for them."""
-        with _told():
+        with told():
             before = self._rosters.key(enrol.join.second.signer.id)
             member, grant = await self._rosters.join(enrol.federation, enrol.join)
             if before is None:
@@ -143,7 +142,7 @@ class Enrolment:
 
     async def ask(self, ask: Ask) -> Asked:
         """Somebody without an invitation asks to be let in, and waits for an administrator who knows their code."""
-        with _told():
+        with told():
             roster = self._rosters.get(ask.federation)
             root = roster.root.id if roster is not None else self._asking.nobody(ask.federation)
             request = self._asking.ask(ask.federation, root, PublicKey.of(ask.key), ask.name)
@@ -158,7 +157,7 @@ class Enrolment:
         now = self._clock.time()
         if self._known is None or self._town is None:
             return Me(id=who.id, name=who.name, kind=who.kind, time=now)
-        found = [_membership(m, self._root(m.federation)) for m in self._known.all_of(who.id).values()]
+        found = [membership(m, self._root(m.federation)) for m in self._known.all_of(who.id).values()]
         lifetime = self._known.lifetime(who.id) if found else 0.0
         return Me(id=who.id, name=who.name, kind=who.kind, memberships=found, time=now, lifetime=lifetime,
                   expires=self._known.expires(who.id), audience=self._town.audience)  # fmt: skip
@@ -170,7 +169,7 @@ class Enrolment:
 
     async def rotate(self, who: Principal, rotated: Rotated) -> Me:
         """Their new key takes the place of the old one, in all federations."""
-        with _told():
+        with told():
             said = check_both(rotated.said, Rotation)
             new = PublicKey.of(said.new).id
             if who.id not in (said.old, new):  # the new one asks when the answer to the old one was lost
@@ -195,10 +194,10 @@ class Enrolment:
 
     async def invite(self, who: Principal, federation: str, invite: Invite) -> Invited:
         """Keep an invitation; with a code, pass it on to whoever asked."""
-        with _told():
+        with told():
             said = check(invite.grant, Grant)
             self._permitted(who, _INVITES[said.kind], federation)
-            _own(who, invite.grant.signer)
+            demand_own(who, invite.grant.signer)
             request = None
             if invite.code:
                 request = self._asking.find(federation, invite.code)
@@ -217,12 +216,12 @@ class Enrolment:
                 "roles": list(said.roles),
             }
             self._note("invited", who.id, what)
-            return _invited(said)
+            return invited(said)
 
     async def invitations(self, who: Principal, federation: str) -> InvitedList:
         """The invitations that nobody has taken up."""
         self._permitted(who, Permission.USER_INVITE, federation)
-        return InvitedList(invitations=[_invited(g) for g in self._rosters.invitations(federation)])
+        return InvitedList(invitations=[invited(g) for g in self._rosters.invitations(federation)])
 
     async def waiting(self, who: Principal, federation: str) -> WaitingList:
         """Who asks to be let in."""
@@ -231,11 +230,11 @@ class Enrolment:
 
     async def approve(self, who: Principal, federation: str, said: Said) -> MemberInfo:
         """Let somebody in who waits, or whose credential is over."""
-        with _told():
-            told = check(said.said, Approval)
-            found = self._rosters.all_of(told.key).get(federation)
+        with told():
+            statement = check(said.said, Approval)
+            found = self._rosters.all_of(statement.key).get(federation)
             self._permitted(who, _APPROVES[found.kind if found else "user"], federation)
-            _own(who, said.said.signer)
+            demand_own(who, said.said.signer)
             member = await self._rosters.approve(federation, said.said)
             self._patience.wake(member.id)
             self._note("approved", who.id, {"federation": federation, "key": member.id})
@@ -243,12 +242,12 @@ class Enrolment:
 
     async def revoke(self, who: Principal, federation: str, said: Said) -> Ok:
         """Take somebody, or an invitation, off a roster. Who may is decided by whose key signed it."""
-        with _told():
-            told = check(said.said, Revocation)
+        with told():
+            statement = check(said.said, Revocation)
             self._permitted(who, Permission.ROSTER_SEE, federation)
-            _own(who, said.said.signer)
+            demand_own(who, said.said.signer)
             await self._rosters.revoke(federation, said.said)
-            self._note("revoked", who.id, {"federation": federation, "key": told.key})
+            self._note("revoked", who.id, {"federation": federation, "key": statement.key})
         return Ok()
 
     # -- inside -----------------------------------------------------------------------------------------------------
@@ -256,20 +255,20 @@ class Enrolment:
     @property
     def _rosters(self) -> Rosters:
         if self._known is None:
-            raise _not_here()
+            raise not_here()
         return self._known
 
     def _here(self) -> Town:
         if self._town is None:
-            raise _not_here()
+            raise not_here()
         return self._town
 
     def _permitted(self, who: Principal, permission: Permission, federation: str) -> Roster:
         rosters = self._rosters
-        self._access.demand(who, permission, federation, unknown=_unknown(federation))
+        self._access.demand(who, permission, federation, unknown=unknown_federation(federation))
         roster = rosters.get(federation)
         if roster is None:
-            raise _unknown(federation)
+            raise unknown_federation(federation)
         return roster
 
     def _member(self, federation: str, id: str) -> Member:
@@ -283,56 +282,13 @@ class Enrolment:
 
     def _enrolled(self, member: Member) -> Enrolled:
         return Enrolled(
-            id=member.id, name=member.name, kind=member.kind, federation=member.federation, roles=_roles(member.roles),
+            id=member.id, name=member.name, kind=member.kind, federation=member.federation, roles=sorted_roles(member.roles),
             root=self._root(member.federation), audience=self._here().audience, expires=self._rosters.expires(member.id),
             waiting=not member.approved,
         )  # fmt: skip
 
     def _shown(self, member: Member) -> MemberInfo:
         return MemberInfo(
-            id=member.id, name=member.name, kind=member.kind, roles=_roles(member.roles), owner=member.owner,
+            id=member.id, name=member.name, kind=member.kind, roles=sorted_roles(member.roles), owner=member.owner,
             waiting=not member.approved, expires=self._rosters.expires(member.id),
         )  # fmt: skip
-
-
-@contextmanager
-def _told() -> Iterator[None]:
-    """What a roster objects to, as the status it has on the wire."""
-    try:
-        yield
-    except IdentityError as error:
-        raise Refusal(_STATUSES.get(error.code, 400), error.code, error.message, error.mend) from error
-
-
-def _own(who: Principal, signer: PublicKey) -> None:
-    if signer.id != who.id:
-        raise IdentityError(
-            "identity.not-authorised", "it was signed by somebody else's key", "sign it yourself"
-        )
-
-
-def _roles(roles: frozenset[Role]) -> list[Role]:
-    return sorted(roles)
-
-
-def _membership(member: Member, root: str) -> Membership:
-    return Membership(federation=member.federation, name=member.name, roles=_roles(member.roles), owner=member.owner,
-                      waiting=not member.approved, root=root)  # fmt: skip
-
-
-def _invited(said: Grant) -> Invited:
-    return Invited(token=PublicKey.of(said.token).id, name=said.name, kind=said.kind, roles=list(said.roles),
-                   expires=float(said.expires))  # fmt: skip
-
-
-def _unknown(federation: str) -> Refusal:
-    return Refusal(
-        404, "federation.unknown", f"there is no federation `{federation}`", "see `atoll federation ls`"
-    )
-
-
-def _not_here() -> Refusal:
-    message = "this coordinator is its machine's alone: whoever has its token may do everything, and nobody is enrolled"
-    return Refusal(
-        404, "identity.not-here", message, "atoll coordinator start --public-url https://fl.example.org"
-    )
