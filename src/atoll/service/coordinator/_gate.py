@@ -129,7 +129,7 @@ class SignatureGate:
         """While it waits, a request ends when its maker lost something: they ask again, if they still may."""
         task = asyncio.current_task()
         assert task is not None
-        ids = {who.id, self._keys.lender(who.id)}
+        ids = {who.id, self._keys.lender(who.id)} - {""}
         for id in ids:
             self._staying.setdefault(id, set()).add(task)
         try:
