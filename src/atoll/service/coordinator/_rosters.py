@@ -24,6 +24,7 @@ from atoll.identity import (
     check_both,
 )
 from atoll.service.coordinator._clock import Clock
+from atoll.service.coordinator._keyring import Keyring
 from atoll.service.coordinator._objecting import SKEW, check_grant, check_name, demand_administrator
 from atoll.service.coordinator._registry import Registry
 from atoll.service.coordinator._rolls import Founded, Invitation, Told, written
@@ -43,11 +44,9 @@ class Rosters:
         self._rosters: dict[str, Roster] = {}
         self._names: set[str] = set()  # of what was told
         self._told = 0  # the place of the newest
-        self._grants: dict[
-            tuple[str, str], Signed
-        ] = {}  # by federation and token, of those that were taken up
-        self._members: dict[str, dict[str, Member]] = {}  # by federation and key, those who wait too
-        self._of: dict[str, dict[str, Member]] = {}  # by key and federation
+        # by federation and token, of those that were taken up
+        self._grants: dict[tuple[str, str], Signed] = {}
+        self._keyring = Keyring()
         self._invitations = registry.all("invitation", Invitation)
         self._read()
 
@@ -63,21 +62,20 @@ class Rosters:
 
     def key(self, id: str) -> PublicKey | None:
         """The key of that id, when anybody on any roster has it now; of those who wait for approval too."""
-        found = self._of.get(id)
-        return next(iter(found.values())).key if found else None
+        return self._keyring.key(id)
 
     def member(self, federation: str, id: str) -> Member | None:
         """Who that is in a federation; None when it is nobody there, or waits for approval."""
-        member = self._members.get(federation, {}).get(id)
+        member = self._keyring.within(federation).get(id)
         return member if member is not None and member.approved else None
 
     def memberships(self, id: str) -> dict[str, Member]:
         """What a key is, by federation."""
-        return {name: member for name, member in self._of.get(id, {}).items() if member.approved}
+        return {name: member for name, member in self._keyring.of(id).items() if member.approved}
 
     def all_of(self, id: str) -> dict[str, Member]:
         """As `memberships`, with those in which it waits for approval."""
-        return dict(self._of.get(id, {}))
+        return dict(self._keyring.of(id))
 
     def is_root(self, id: str) -> bool:
         """Whether it is the root of any federation."""
@@ -89,7 +87,7 @@ class Rosters:
 
     def lifetime(self, id: str) -> float:
         """Seconds for which a key's credential is good when it was renewed."""
-        kinds = {member.kind for member in self._of.get(id, {}).values()}
+        kinds = {member.kind for member in self._keyring.of(id).values()}
         return self.terms.lifetimes.of("user" if kinds == {"user"} else "node")
 
     def stands(self, id: str) -> None:
@@ -97,7 +95,7 @@ class Rosters:
 
         Raises `IdentityError`: `identity.expired-credential`, `identity.waiting`.
         """
-        found = self._of.get(id, {})
+        found = self._keyring.of(id)
         name = next((member.name for member in found.values()), id)
         kind = next((member.kind for member in found.values()), "user")
         verb = "user" if kind == "user" else "node"
@@ -198,7 +196,7 @@ class Rosters:
             self._tell(federation, "entry", token, one=grant, both=joined)
             self._grants[federation, token] = grant
             self._drop(token)
-            self._place(federation, member)
+            self._keyring.place(federation, member)
             self.terms.prolong(member.id, member.kind)
         await self._registry.durable()
         return member, grant
@@ -238,7 +236,7 @@ class Rosters:
         if self.is_root(said.old):
             message = "the key is a federation's root, which everybody there has pinned"
             raise IdentityError("identity.root-stays", message, "begin another federation with the new key")
-        here = [name for name in self.federations() if {said.old, new} & set(self._members.get(name, {}))]
+        here = [name for name in self.federations() if {said.old, new} & set(self._keyring.within(name))]
         if not here:
             raise IdentityError("identity.unknown", f"nobody here has the key {said.old}", "enrol first")
         for federation in here:
@@ -251,7 +249,7 @@ class Rosters:
 
     async def renew(self, id: str) -> float:
         """A known key is good for its time, from now; until when."""
-        for member in self._of.get(id, {}).values():
+        for member in self._keyring.of(id).values():
             self.terms.prolong(member.id, member.kind)
             break
         await self._registry.durable()
@@ -295,7 +293,7 @@ class Rosters:
         ) != key:
             message = "another key has taken this invitation up"
             raise IdentityError("identity.token-spent", message, "ask whoever invited you for a new one")
-        members = self._members[roster.federation].values()
+        members = self._keyring.within(roster.federation).values()
         member = next((m for m in members if key in (m.id, m.first)), None)
         if member is None:
             message = f"{key} was revoked"
@@ -306,30 +304,11 @@ class Rosters:
         if self._invitations.pop(token, None) is not None:
             self._registry.put("invitation", token, None)
 
-    def _place(self, federation: str, member: Member) -> None:
-        self._members[federation][member.id] = member
-        self._of.setdefault(member.id, {})[federation] = member
-
     def _index(self, federation: str) -> None:
         """Look a federation's members up anew, and tell whoever lost something."""
-        before, roster = self._members.get(federation, {}), self._rosters.get(federation)
-        after = {member.id: member for member in roster.members()} if roster is not None else {}
-        if roster is not None:
-            root = roster.who(roster.root.id)
-            assert root is not None
-            after[root.id] = root
-        for id in before:
-            self._of.get(id, {}).pop(federation, None)
-            if not self._of.get(id):
-                self._of.pop(id, None)
-        self._members[federation] = {}
-        for member in after.values():
-            self._place(federation, member)
-        for id, had in before.items():
-            has = after.get(id)
-            if has is None or not had.roles <= has.roles or has.approved < had.approved:
-                for tell in self.changed:
-                    tell(id)
+        for id in self._keyring.replace(federation, self._rosters.get(federation)):
+            for tell in self.changed:
+                tell(id)
 
     def _known(self, federation: str) -> Roster:
         roster = self._rosters.get(federation)
