@@ -96,13 +96,14 @@ def _verdict(found: Checked, out: Output) -> int:
             "of": found.of,
             "signer": found.signer,
             "entries": verdict.entries,
-            "checkpoints": verdict.checkpoints,
+            "proven": verdict.proven,
             "fault": told,
         },
     )
     if fault is None:
+        vouched = "all" if verdict.proven == verdict.entries else f"{verdict.proven:,}"
         out.line(
-            f"good: {verdict.entries:,} entries, {verdict.checkpoints:,} checkpoints, signed by {found.signer or 'nobody'}"
+            f"good: {verdict.entries:,} entries, {vouched} of them vouched for by a checkpoint of {found.signer or 'nobody'}"
         )
         return 0
     between = f"somewhere from {fault.since} to {fault.n}" if fault.since < fault.n else str(fault.n)
