@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -46,12 +46,25 @@ class Desk:
     def admit(self, federation: str, permission: Any, *, who: Any) -> None:
         """They may."""
 
+    @property
+    def traffic(self) -> Desk:
+        return self
+
+    def coming(self, who: Any, federation: str, count: int) -> None:
+        """There is room."""
+
+    def lane(self, federation: str) -> Callable[[str], str]:
+        return lambda digest: ""
+
+    def came(self, who: Any, federation: str, stored: Sequence[str], count: int) -> None:
+        """It is theirs."""
+
     def stall(self, reason: str) -> None:
         self.stalled.append(reason)
 
 
 class FullStore(MemoryStore):
-    def receive(self, digest: str, size: int) -> Any:
+    def receive(self, digest: str, size: int, *, apart: str = "") -> Any:
         raise DiskFull("disk.full", "the disk is full")
 
 
