@@ -5,7 +5,7 @@ Doesn't know what an answer means. An offer goes to its node again until the nod
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from atoll.service.coordinator._access import Access
 from atoll.service.coordinator._books import Books, log
@@ -46,6 +46,9 @@ class Nodes:
         self._books, self._clock, self._access = books, books.clock, access or Access()
         self.presence: Presence[Node] = Presence(books, "node", Node)
         self.presence.went, self.presence.came = self._went, self._came
+        self.lost: Callable[[Run, Call], None] = lambda run, call: None
+        if self._access.rosters is not None:
+            self._access.rosters.changed.append(self._changed)
         self.offers = 0
 
     @property
@@ -96,7 +99,9 @@ class Nodes:
                 continue
             node = self.find(run.federation, call.node)
             call.handed = False
-            if node is None:  # it gets them when it comes
+            if node is None:  # it gets them when it comes, if it may
+                if self._has_left(run, call):
+                    self.lost(run, call)
                 continue
             node.queue.put(run, call)
             if node.free > 0:
@@ -248,6 +253,17 @@ class Nodes:
     def _is_of(self, run: Run, call: Call, node: Node) -> bool:
         """Whether a call is for a node, and still is: it may have left the federation."""
         return call.node == self.name_in(run.federation, node)
+
+    def _has_left(self, run: Run, call: Call) -> bool:
+        """Whether nobody is the call's node any more; where there are no rosters, that is never known."""
+        return self._access.identified and not self._access.node(run.federation, call.node)
+
+    def _changed(self, id: str) -> None:
+        """A key lost something: what waits for a node that is none any more can't be answered."""
+        for run in list(self._books.runs.values()) if id in self.by_name else ():
+            for call in list(run.calls.open()) if run.live else ():
+                if self._has_left(run, call):
+                    self.lost(run, call)
 
     def _hand_over(self, node: Node) -> None:
         """What waits for a daemon that comes for the first time, or had another key, or was no node for a while."""

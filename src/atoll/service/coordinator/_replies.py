@@ -26,6 +26,7 @@ class Replies:
     def __init__(self, books: Books, nodes: Nodes) -> None:
         self._books, self._nodes = books, nodes
         self.accepted = self.failed = self.late = self.conflicts = 0
+        nodes.lost = self.lost
 
     async def reply(self, answer: Answer) -> Verdict:
         """Take an answer in. The same again gets the same verdict; another one to the same call is refused."""
@@ -86,6 +87,12 @@ class Replies:
         if call.deadline is not None and call.state == OPEN:
             call.due = self._books.clock.monotonic() + call.deadline
             call.timer = self._books.clock.call_later(call.deadline, lambda: self._expire(run, call))
+
+    def lost(self, run: Run, call: Call) -> None:
+        """Nobody can answer a call any more: its node is none of the federation now. The schedule decides how to go on."""
+        how = Bad(failure="lost", message=f"{call.node} is not on the roster of {run.federation} any more")
+        if self._give_up(run, call, how):
+            self._books.say(run, "warning", f"{how.message}: its call is lost", node=call.node, round=call.round)
 
     # -- inside ----------------------------------------------------------------------------------------------
 
@@ -164,9 +171,14 @@ class Replies:
         return Verdict(status="late", message=how.message)
 
     def _expire(self, run: Run, call: Call) -> None:
+        how = Bad(failure="deadline", message=f"no answer within {call.deadline or 0:g} seconds")
+        if self._give_up(run, call, how):
+            log.info("call %s of run %s: no answer within its deadline", call.key, run.id)
+
+    def _give_up(self, run: Run, call: Call, how: Bad) -> bool:
+        """Whether a call has failed by this; when that can't be written, it is tried again."""
         if call.state != OPEN or run.calls.by_key.get(call.key) is not call:
-            return
-        how = Bad(failure="deadline", message=f"no answer within {call.deadline:g} seconds")
+            return False
         event = self._failed(call, how)
 
         def then() -> None:
@@ -177,13 +189,13 @@ class Replies:
             self._books.ready()
             done = self._books.write(run, "failed", (event,), then=then)
         except Refusal:
-            self._books.clock.call_later(AGAIN, lambda: self._expire(run, call))
-            return
+            self._books.clock.call_later(AGAIN, lambda: self._give_up(run, call, how))
+            return False
         run.take(event)
         call.durable = False
         done.add_done_callback(lambda f: f.cancelled() or f.exception())
         self._nodes.withdraw(run, (call,))
-        log.info("call %s of run %s: no answer within its deadline", call.key, run.id)
+        return True
 
 
 def capped(books: Books, run: Run, events: list[Logged]) -> list[Logged]:

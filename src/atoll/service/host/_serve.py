@@ -16,6 +16,7 @@ from pathlib import Path
 
 from atoll.journal import FileLock, one_at_a_time
 from atoll.service._daemon import ends_when_asked, warn
+from atoll.service._rotation import has_new_key, key_of
 from atoll.service.host._host import Host
 from atoll.service.host._settings import HostSettings
 from atoll.values import AtollError, ConfigError, JournalError, sync_folder
@@ -33,21 +34,31 @@ def serve(
     """
     home = Path(settings.home).expanduser().resolve()
     with _alone(home, wait=until is not None):
-        _serve(settings, home, until, ready or _telling(settings))
+        ends, tell = ends_when_asked(), _once(ready or _telling(settings))
+        if until is not None:
+            _beside(until, ends)
+        while True:
+            used = key_of(settings.coordinator)
+            why = _serve(settings, home, ends, tell)
+            if why is None:
+                return
+            if not has_new_key(settings.coordinator, used, why):
+                raise why
+            warn("this host has a new key, and goes on with it")
 
 
 def _serve(
-    settings: HostSettings, home: Path, until: Callable[[], None] | None, ready: Callable[[], None]
-) -> None:
-    ends = ends_when_asked()
+    settings: HostSettings,
+    home: Path,
+    ends: queue.SimpleQueue[BaseException | None],
+    ready: Callable[[], None],
+) -> BaseException | None:
+    """Until it is told to end (None), or something can't be mended."""
     host = Host(settings, home, _identity(home), warn)
-    _beside(lambda: host.serve(_once(ready)), ends)
-    if until is not None:
-        _beside(until, ends)
+    _beside(lambda: host.serve(ready), ends)
     why = ends.get()
     host.close()
-    if why is not None:
-        raise why
+    return why
 
 
 def _beside(work: Callable[[], None], ends: queue.SimpleQueue[BaseException | None]) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from atoll.service._daemon import ends_when_asked, warn
+from atoll.service._rotation import has_new_key, key_of
 from atoll.service.guard import Guard, Rosters
 from atoll.service.node._home import Home
 from atoll.service.node._launch import Launcher
@@ -26,20 +27,38 @@ def serve(settings: NodeSettings, *, ready: Callable[[], None] | None = None) ->
 
     Raises `AtollError` when the home is taken, or the coordinator refuses it for good."""
     home = Home(Path(settings.home).expanduser().resolve())
-    ends = ends_when_asked()
+    ends, tell = ends_when_asked(), _once(ready or _telling(settings))
+    try:
+        while True:
+            used = key_of(settings.coordinator)
+            why = _serve(settings, home, ends, tell)
+            if why is None:
+                return
+            if not has_new_key(settings.coordinator, used, why):
+                raise why
+            warn("this node has a new key, and goes on with it")
+    finally:
+        home.close()
+
+
+def _serve(
+    settings: NodeSettings,
+    home: Home,
+    ends: queue.SimpleQueue[BaseException | None],
+    ready: Callable[[], None],
+) -> BaseException | None:
+    """Until it is told to end (None), or something can't be mended."""
     coordinator = Coordinator(settings, home.identity())
     launcher = Launcher(settings, home, coordinator.bundle)
     node = Node(settings, home, coordinator, launcher, warn, _guard(settings, home, coordinator))
-    link = _link(settings, coordinator, node, ready or _telling(settings))
+    link = _link(settings, coordinator, node, ready)
     coordinator.keep_renewed(warn)
     threading.Thread(target=_until_end, args=(link, ends), name="link", daemon=True).start()
     why = ends.get()
     if why is None:
         warn("ending: what is under way is finished or handed back")
     node.close(settings.grace if why is None else 0.0)
-    home.close()
-    if why is not None:
-        raise why
+    return why
 
 
 def _guard(settings: NodeSettings, home: Home, coordinator: Coordinator) -> Guard | None:
@@ -53,18 +72,25 @@ def _guard(settings: NodeSettings, home: Home, coordinator: Coordinator) -> Guar
 
 
 def _link(settings: NodeSettings, coordinator: Coordinator, node: Node, ready: Callable[[], None]) -> Link:
-    told: list[bool] = []
-
     def welcome(_: Welcome) -> None:
         node.welcome()
-        if not told:
-            told.append(True)
-            ready()
+        ready()
 
     found = node.resources.document()
     return Link(
         coordinator, node, node.weather, resources=found, data=list(settings.data), welcome=welcome, warn=warn
     )
+
+
+def _once(ready: Callable[[], None]) -> Callable[[], None]:
+    told: list[bool] = []
+
+    def tell() -> None:
+        if not told:
+            told.append(True)
+            ready()
+
+    return tell
 
 
 def _telling(settings: NodeSettings) -> Callable[[], None]:

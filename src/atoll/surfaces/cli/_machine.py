@@ -5,6 +5,7 @@ Doesn't know what the machines do.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from argparse import Namespace
@@ -14,16 +15,15 @@ from msgspec.structs import replace
 
 from atoll.identity import Key
 from atoll.identity import rotate as rotation
+from atoll.service._rotation import NEXT
 from atoll.surfaces._administering import Administrator, administering
 from atoll.surfaces._coordinator import PATIENCE
 from atoll.surfaces._credentials import KEY, Credentials, credentials_in
 from atoll.surfaces._places import needed
 from atoll.surfaces.cli._output import Output
 from atoll.surfaces.cli._words import until
-from atoll.values import ConfigError, NotFound
+from atoll.values import ConfigError, NotFound, sync_folder
 from atoll.wire import About, Client, Me, Refused, Rotated
-
-NEXT = "key-next.pem"  # a new key, until the coordinator has it
 
 
 def approve(values: Namespace, out: Output) -> int:
@@ -51,11 +51,13 @@ def rotate(values: Namespace, out: Output) -> int:
         Key.make().save(new)
     fresh = Key.load(new)
     me = _rotated(credentials, folder, old, fresh)
-    os.replace(new, folder / KEY)
+    with contextlib.suppress(FileNotFoundError):  # the daemon has done it
+        os.replace(new, folder / KEY)
+    sync_folder(folder)
     out.document("atoll.rotated/1", {"name": me.name, "old": old.id, "id": fresh.id, "expires": me.expires})
     out.line(f"{out.paint(credentials.name, 'bold')} has a new key: {fresh.id}")
     out.line(
-        f"  start it     atoll {credentials.kind} start --home {folder}    again, if it runs: it has the old one still"
+        f"  if it runs, it goes on with the new one by itself; else: atoll {credentials.kind} start --home {folder}"
     )
     return 0
 
