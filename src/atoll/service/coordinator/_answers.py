@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+from granian._granian import RSGIProtocolClosed
 
 from atoll.identity import IdentityError, Stale
 from atoll.service.coordinator._refusals import Refusal
@@ -81,7 +82,7 @@ async def read(scope: Any, protocol: Any, limit: int, *, patience: float = PATIE
     try:
         async with asyncio.timeout(patience):
             body: bytes = await (protocol() if length is not None else _counted(protocol, limit))
-    except TimeoutError:
+    except (TimeoutError, RSGIProtocolClosed):
         body = b""
     if length is not None and len(body) < int(length):
         raise Refusal(400, "request.cut-off", "the request ends too early", "send it again")

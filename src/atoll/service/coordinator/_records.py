@@ -13,7 +13,17 @@ from typing import Any
 import msgspec
 
 from atoll._version import __version__
-from atoll.identity import Entry, Headers, IdentityError, Permission, Scope, Signed, read_signature
+from atoll.identity import (
+    Checkpoint,
+    Entry,
+    Headers,
+    IdentityError,
+    Permission,
+    Scope,
+    Signed,
+    check,
+    read_signature,
+)
 from atoll.service.coordinator._access import WHOLE, Access
 from atoll.service.coordinator._audit_reading import page, piece
 from atoll.service.coordinator._books import Books, log
@@ -125,11 +135,21 @@ class Records:
     async def _keep(self, node: str, told: Order) -> None:
         try:
             signed = msgspec.convert(msgspec.to_builtins(told), Signed)
-            if self._access.identified and signed.signer.id != node:
-                raise IdentityError("audit.forged-checkpoint", f"another key than {node}'s has signed it", "")
+            of, own = check(signed, Checkpoint).of, {node, *self._firsts(node)}
+            if self._access.identified and (signed.signer.id != node or of not in own):
+                raise IdentityError(
+                    "audit.forged-checkpoint", f"it is not of {node}'s own log, by its key", ""
+                )
             await self._books.audit.keep(signed)
         except (AtollError, msgspec.ValidationError) as error:
             log.warning("a checkpoint of node %s was not kept: %s", node, error)
+
+    def _firsts(self, node: str) -> set[str]:
+        """The ids of the keys that a node joined with: its log goes on under those when it has a new key."""
+        rosters = self._access.rosters
+        return (
+            {member.first for member in rosters.memberships(node).values()} if rosters is not None else set()
+        )
 
     async def _sign(self) -> None:
         try:
