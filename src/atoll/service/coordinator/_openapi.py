@@ -11,10 +11,19 @@ from typing import Any
 
 import msgspec
 
-from atoll.service.coordinator._route import TEXT, Route
+from atoll.service.coordinator._route import ANYONE, TEXT, Route
 from atoll.wire import About, Fetch, Problem, Stored
 
-ALWAYS = (400, 401, 403, 405, 413, 503)  # statuses that any request may get
+ALWAYS = (400, 401, 403, 405, 413, 429, 503)  # statuses that any request may get
+_SIGNED = "RFC 9421, Ed25519, tag `atoll`: @method, @path, @query, atoll-audience; and content-digest, or content-length of a PUT"
+_SCHEMES = {
+    "token": {"type": "http", "scheme": "bearer", "description": "of a coordinator that its own machine alone reaches"},
+    "signature": {"type": "apiKey", "in": "header", "name": "Signature", "description": _SIGNED},
+    "signature-input": {"type": "apiKey", "in": "header", "name": "Signature-Input", "description": "what is signed, when, and the key's id"},
+    "audience": {"type": "apiKey", "in": "header", "name": "Atoll-Audience", "description": "the id of the coordinator's key: /v1/about"},
+}  # fmt: skip
+_TOKEN: dict[str, list[str]] = {"token": []}
+_SIGNATURE: dict[str, list[str]] = {"signature": [], "signature-input": [], "audience": []}
 _REF = "#/components/schemas/{name}"
 
 
@@ -32,9 +41,9 @@ def document(routes: Sequence[Route], version: str) -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": _plain(schemas),
-            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": _SCHEMES,
         },
-        "security": [{"token": []}],
+        "security": [_TOKEN, _SIGNATURE],
     }
 
 
@@ -47,6 +56,8 @@ def _operation(route: Route) -> dict[str, Any]:
         "parameters": parameters,
         "responses": {"200": _said(route.answer), **_problems(*ALWAYS, *route.statuses)},
     }
+    if route.permission is ANYONE:
+        operation["security"] = [_TOKEN, {}]
     if route.body:
         operation["requestBody"] = {"required": True, "content": _content(route.body)}
     return operation
@@ -62,7 +73,7 @@ def _others() -> dict[str, Any]:
     one = {"get": {"operationId": "get_object", "parameters": digest,
                    "responses": {"200": bytes_back, "206": bytes_back, **_problems(*ALWAYS, 404, 409, 416)}}}  # fmt: skip
     return {
-        "/v1/about": {"get": {"operationId": "about", "responses": {"200": _said(About), **_problems(*ALWAYS)}}},
+        "/v1/about": {"get": {"operationId": "about", "security": [_TOKEN, {}], "responses": {"200": _said(About), **_problems(*ALWAYS)}}},
         "/v1/objects": {"put": {
             "operationId": "put_objects", "parameters": federation, "requestBody": {"required": True, "content": anything},
             "responses": {"200": _said(Stored), **_problems(*ALWAYS, 404, 409)}}},
