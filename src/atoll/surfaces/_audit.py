@@ -14,12 +14,15 @@ from typing import BinaryIO
 import msgspec
 
 from atoll.identity import (
+    Both,
     Entry,
     IdentityError,
     PublicKey,
+    Rotation,
     Signed,
     Verdict,
     canonical,
+    check_both,
     kept_checkpoints,
     verify_export,
     verify_log,
@@ -101,6 +104,8 @@ def verify(path: Path, *, key: str = "", kept: Path | None = None) -> Checked:
             )
         if key:
             keys = [one for one in keys if one.id == key]
+        if head is None:
+            keys = _rotated(path, keys)
         others = [signed for signed in others if signed.by in {one.text for one in keys}]
         file.seek(0)
         check = verify_export if head else verify_log
@@ -150,6 +155,20 @@ def _names(file: BinaryIO) -> tuple[str, list[PublicKey]]:
     text = first.what.get("key")
     keys = [PublicKey.of(text)] if isinstance(text, str) else []
     return str(first.what.get("of") or first.who), keys
+
+
+def _rotated(path: Path, keys: list[PublicKey]) -> list[PublicKey]:
+    """These keys, and those that have taken their places: the log tells of each, signed by the old one and the new."""
+    known = {key.id: key for key in keys}
+    for entry in entries_in(path):
+        said = entry.what.get("rotations") if entry.kind == "log-opened" else None
+        for one in said if isinstance(said, list) else ():
+            with contextlib.suppress(IdentityError, msgspec.ValidationError):  # then it proves nothing
+                found = check_both(msgspec.convert(one, Both), Rotation)
+                if found.old in known:
+                    key = PublicKey.of(found.new)
+                    known[key.id] = key
+    return list(known.values())
 
 
 def _entry(line: bytes) -> Entry:

@@ -14,9 +14,11 @@ import msgspec
 from atoll.values import ConfigError, sync_folder
 
 if TYPE_CHECKING:
+    from atoll.identity import Both
     from atoll.wire import Address
 
 FILE, KEY, AUTHORITY = "coordinator.json", "key.pem", "ca.pem"
+ROTATIONS = "rotations.json"  # which key has taken the place of which, signed by both: for the audit log
 
 
 class Pin(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,6 +66,16 @@ def credentials_in(home: Path) -> Credentials | None:
     except (OSError, msgspec.MsgspecError) as error:
         mend = "mend it, or join again: atoll node join LINK --home FOLDER"
         raise ConfigError("identity.unreadable", f"{path} can't be read: {error}", mend) from error
+
+
+def remember_rotation(home: Path, said: Both) -> None:
+    """Keep what a new key and an old one have signed, before anybody is told."""
+    from atoll.identity import Both
+
+    path = home / ROTATIONS
+    kept = msgspec.json.decode(path.read_bytes(), type=list[Both]) if path.exists() else []
+    kept = [one for one in kept if one.second.by != said.second.by]
+    write_privately(path, msgspec.json.encode([*kept, said]))
 
 
 def write_privately(path: Path, content: bytes) -> None:

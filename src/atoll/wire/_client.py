@@ -202,10 +202,13 @@ class Client:
             raise Refused("wire.bad-answer", f"{url} answered something else: {error}", mend) from error
         if isinstance(error, ssl.SSLCertVerificationError) and self._trusts_anew():
             return 0.0
-        if self._patience is not None and isinstance(error, ssl.SSLCertVerificationError):
-            mend = "name the file that holds the coordinator's certificate: --ca FILE"
-            message = f"the certificate of {url} is not to be trusted: {error.verify_message}"
-            raise Unreachable("wire.untrusted", message, mend) from error
+        if isinstance(error, ssl.SSLCertVerificationError):
+            with contextlib.suppress(
+                AtollError
+            ):  # the file may have been replaced meanwhile, or is just being so
+                self._route = route(self.address)
+            if self._patience is not None:
+                raise _untrusted(self.address, error) from error
         if over or (self._patience is not None and isinstance(error, ProxyRefused)):
             mend = "see whether the coordinator runs there: atoll coordinator start"
             message = f"no answer from {url}: {str(error) or type(error).__name__}"
@@ -269,6 +272,17 @@ class Client:
             self._local.connection = None
             with contextlib.suppress(OSError):
                 connection.close()
+
+
+def _untrusted(address: Address, error: ssl.SSLCertVerificationError) -> Unreachable:
+    message = f"the certificate of {address.url} is not to be trusted: {error.verify_message}"
+    mend = "name the file that holds the coordinator's certificate: --ca FILE"
+    if address.ca and address.key:
+        mend = (
+            f"if its administrator has made a new authority (tls/ca.pem in its home), ask them for it and put it in the place of "
+            f"{address.ca}; else somebody may be in between"
+        )
+    return Unreachable("wire.untrusted", message, mend)
 
 
 def _signer(address: Address, key: Key | None) -> Signer | None:

@@ -68,6 +68,9 @@ _APPROVES = {
 }
 
 
+SAID = 1000  # statements that are remembered
+
+
 @dataclass(frozen=True, slots=True)
 class Town:
     """What an identified coordinator is to others: the id of its key, and the authority of its TLS, as PEM."""
@@ -88,6 +91,7 @@ class Enrolment:
         self._access, self._clock, self._known, self._town, self._note = access, clock, rosters, town, note
         self._asking = Asking(clock, town.audience if town else "")
         self._patience = Patience(clock)
+        self._said: dict[str, None] = {}  # the newest statements that were written down
         if rosters is not None:
             rosters.changed.append(self._patience.wake)
 
@@ -177,7 +181,7 @@ class Enrolment:
                     "identity.not-authorised", "that is somebody else's key", "rotate your own"
                 )
             await self._rosters.rotate(rotated.said)
-            self._note("key-rotated", new, {"old": said.old})
+            self._once(rotated.said.first.id, "key-rotated", new, {"old": said.old})
         return await self.me(Principal(new, who.kind, who.name))
 
     # -- federations ------------------------------------------------------------------------------------------------
@@ -215,7 +219,7 @@ class Enrolment:
                 "invitation": token,
                 "roles": list(said.roles),
             }
-            self._note("invited", who.id, what)
+            self._once(invite.grant.id, "invited", who.id, what)
             return invited(said)
 
     async def invitations(self, who: Principal, federation: str) -> InvitedList:
@@ -237,7 +241,7 @@ class Enrolment:
             demand_own(who, said.said.signer)
             member = await self._rosters.approve(federation, said.said)
             self._patience.wake(member.id)
-            self._note("approved", who.id, {"federation": federation, "key": member.id})
+            self._once(said.said.id, "approved", who.id, {"federation": federation, "key": member.id})
             return self._shown(member)
 
     async def revoke(self, who: Principal, federation: str, said: Said) -> Ok:
@@ -247,10 +251,18 @@ class Enrolment:
             self._permitted(who, Permission.ROSTER_SEE, federation)
             demand_own(who, said.said.signer)
             await self._rosters.revoke(federation, said.said)
-            self._note("revoked", who.id, {"federation": federation, "key": statement.key})
+            self._once(said.said.id, "revoked", who.id, {"federation": federation, "key": statement.key})
         return Ok()
 
     # -- inside -----------------------------------------------------------------------------------------------------
+
+    def _once(self, statement: str, kind: str, who: str, what: Mapping[str, Any]) -> None:
+        """Write down what was said, but not that it was said again because the answer was lost."""
+        if statement not in self._said:
+            self._said[statement] = None
+            self._note(kind, who, what)
+        if len(self._said) > SAID:
+            del self._said[next(iter(self._said))]
 
     @property
     def _rosters(self) -> Rosters:

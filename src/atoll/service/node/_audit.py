@@ -21,6 +21,7 @@ from atoll.identity import AuditLog, Checkpoint, IdentityError, Key, Signed, che
 from atoll.values import AtollError, DiskFull
 from atoll.wire import Answer, Good, Offer, Order, RunSpec
 
+ROTATIONS, TOLD = "rotations.json", 50  # a key for another, each signed by both; so many of them are told
 FILE, OWN = "audit.jsonl", "audit.pem"  # the log, and a key for it while the node has none
 OFTEN, SELDOM = 60.0, 3600.0  # seconds between two checkpoints: while things happen, and while nothing does
 DURABLE = 1.0  # seconds after which what was written is made durable
@@ -51,7 +52,9 @@ class NodeAudit:
         self._syncing, self._news = False, 1
         self._marked, self._said = float("-inf"), 0  # when the last checkpoint was made, after how much
         self._theirs: Checkpoint | None = None
-        begun = {"of": self.of, "key": self._key.public.text, "signer": self._key.id}
+        begun: dict[str, Any] = {"of": self.of, "key": self._key.public.text, "signer": self._key.id}
+        if self._key.id != self.of:
+            begun["rotations"] = _rotations(home)
         self._log.append("log-opened", self._key.id, begun)
 
     # -- saying ------------------------------------------------------------------------------------------------
@@ -137,7 +140,7 @@ class NodeAudit:
         try:
             signed = msgspec.convert(msgspec.to_builtins(told), Signed)
             found = check(signed, Checkpoint)
-            if self._audience and signed.signer.id != self._audience:
+            if self._audience and {signed.signer.id, found.of} != {self._audience}:
                 raise IdentityError(
                     "audit.forged-checkpoint", "another key than the coordinator's has signed it", ""
                 )
@@ -198,6 +201,13 @@ def _own_key(home: Path, path: str) -> Key:
     if not own.exists():
         Key.make().save(own)
     return Key.load(own)
+
+
+def _rotations(home: Path) -> list[Any]:
+    """The newest of the keys' changes: by them whoever reads the log knows the new key's signature for the node's."""
+    with contextlib.suppress(OSError, ValueError, TypeError):
+        return list(json.loads((home / ROTATIONS).read_bytes()))[-TOLD:]
+    return []
 
 
 def _of(path: Path) -> str:

@@ -20,6 +20,7 @@ SKEW = 60.0  # seconds that two clocks may differ without a word
 TWICE = 60.0  # seconds within which a second fencing is another daemon's, not an old request's that came late
 STRANGERS = frozenset({"wire.refused", "wire.bad-answer"})  # what a proxy says while the coordinator is away
 PENDING = frozenset({"identity.waiting", "identity.expired-credential"})  # until an administrator approves it
+UNTRUSTED = "wire.untrusted"  # until somebody looks at its certificate
 FOR_EVER = frozenset({400, 401, 403, 404, 409, 413, 422})  # statuses of a hello that no patience mends
 
 
@@ -55,6 +56,7 @@ class Link:
         self._resources, self._data = resources, data
         self._welcome, self._warn, self._clock = welcome, warn, clock
         self._away = self._skewed = False
+        self._told = ""  # why it is away
         self._fenced = float("-inf")
 
     def run(self) -> None:
@@ -112,15 +114,17 @@ class Link:
         return _for_ever(error)
 
     def _gone(self, error: AtollError) -> None:
-        if not self._away and not self._weather.closing:
+        somebody = error.code in PENDING | {UNTRUSTED}  # has to do something about it
+        if (not self._away or (somebody and error.code != self._told)) and not self._weather.closing:
+            self._told = error.code
             away = "can't be reached" if isinstance(error, Unreachable) else "does not take requests"
-            mend = f"; {error.mend}" if error.code in PENDING else ""
+            mend = f"; {error.mend}" if somebody else ""
             self._warn(f"the coordinator {away}; trying on: {error.message}{mend}")
         self._away = True
 
     def _back(self) -> None:
         if self._away:
-            self._away = False
+            self._away, self._told = False, ""
             self._warn("the coordinator is back")
             self._weather.fair()
 

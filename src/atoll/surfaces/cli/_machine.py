@@ -18,7 +18,7 @@ from atoll.identity import rotate as rotation
 from atoll.service._rotation import NEXT
 from atoll.surfaces._administering import Administrator, administering
 from atoll.surfaces._coordinator import PATIENCE
-from atoll.surfaces._credentials import KEY, Credentials, credentials_in
+from atoll.surfaces._credentials import KEY, Credentials, credentials_in, remember_rotation
 from atoll.surfaces._places import needed
 from atoll.surfaces.cli._output import Output
 from atoll.surfaces.cli._words import until
@@ -131,6 +131,7 @@ def _rotated(credentials: Credentials, folder: Path, old: Key, new: Key) -> Me:
         try:
             now = int(client.call("GET", "/v1/about", None, About).time)
             said = Rotated(said=rotation(old, new, time=now))
+            remember_rotation(folder, said.said)
             return client.call("POST", "/v1/me/rotation", said, Me)
         except Refused as error:
             if key == NEXT or error.code != "identity.unknown-key":
