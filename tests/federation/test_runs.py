@@ -60,7 +60,7 @@ def test_interrupting_detaches_and_the_run_goes_on(local: Place, tiny):
 
 
 def test_a_run_is_stopped_and_goes_on_to_the_same_end(local: Place, tiny):
-    settings = ["--set", "rounds=8", "--set", "pause=0.2"]
+    settings = ["--set", "rounds=10", "--set", "pause=0.8"]
     said = local.well("run", *ON, "--name", "stopped", *settings, "--detach", "--json", inside=tiny)
     assert said.document["status"] == "running"
     assert local.well("stop", "stopped", *ON, "--json").document["status"] == "stopped"

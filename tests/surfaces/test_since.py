@@ -2,7 +2,7 @@ from datetime import datetime
 
 import pytest
 
-from atoll.surfaces.cli._daemon import nbytes, pairs, typed
+from atoll.surfaces.cli._daemon import pairs, size, typed
 from atoll.surfaces.cli._since import since
 from atoll.values import ConfigError
 
@@ -29,15 +29,15 @@ def test_what_is_no_time_is_refused(text):
 
 
 @pytest.mark.parametrize(
-    ("text", "size"), [("16GB", 16e9), ("512MiB", 512 * 2**20), ("1.5g", 1.5e9), ("4096", 4096), ("2k", 2000)]
+    ("text", "bytes"), [("16GB", 16e9), ("512MiB", 512 * 2**20), ("1.5g", 1.5e9), ("4096", 4096), ("2k", 2000)]
 )
-def test_sizes_have_units(text, size):
-    assert nbytes("--memory", text) == size
+def test_sizes_have_units(text, bytes):
+    assert size("--memory", text) == bytes
 
 
 def test_a_size_that_is_none_is_refused():
     with pytest.raises(ConfigError, match="that is no size"):
-        nbytes("--memory", "much")
+        size("--memory", "much")
 
 
 def test_pairs_are_split_at_the_first_equals_sign():
