@@ -40,7 +40,7 @@ class Orders:
 
     def taken(self, run: str) -> Taken | None:
         """What is known of a run."""
-        with contextlib.suppress(FileNotFoundError, msgspec.MsgspecError):
+        with contextlib.suppress(FileNotFoundError, *UNREADABLE):
             return msgspec.json.decode(self._path(run).read_bytes(), type=Taken)
         return None
 
