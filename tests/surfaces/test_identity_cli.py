@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -318,7 +319,7 @@ def test_with_a_token_one_is_told_to_log_in(tmp_path: Path, town: Town):
     assert (said.code, "atoll login LINK" in said.err) == (2, True)
 
 
-@pytest.mark.parametrize("point", ["before", "after"])
+@pytest.mark.parametrize("point", ["before-record", "after-record", "before-audit", "after-audit"])
 def test_a_coordinator_that_is_killed_at_each_step_of_enrolment_burns_nothing(tmp_path: Path, point: str):
     town = Town(tmp_path)
     steps: list[tuple[str, list[str]]] = [("root", ["login", town.first])]
@@ -327,7 +328,9 @@ def test_a_coordinator_that_is_killed_at_each_step_of_enrolment_burns_nothing(tm
             who, words = steps[step]
             town.process.kill()
             town.process.wait()
-            town.start(f"coordinator.{point}-record:1")
+            town.start(
+                f"coordinator.{point}:{2 if 'audit' in point else 1}"
+            )  # the first entry is that it has started
             with town.begin(who, *words) as begun:
                 town.process.wait(30)
                 town.start()
@@ -341,3 +344,5 @@ def test_a_coordinator_that_is_killed_at_each_step_of_enrolment_burns_nothing(tm
         assert names == {"root", "north"}
     finally:
         town.close()
+    told = Counter(json.loads(line)["kind"] for line in (town.home / "audit.jsonl").read_text().splitlines())
+    assert (told["root-claimed"], told["invited"], told["enrolled"]) == (1, 1, 1)

@@ -19,7 +19,7 @@ from faulty_way import FaultyWay
 from small_server import SmallServer, certificate, cut_short, hanging_up, refusing, tunnelling
 
 from atoll.values import ConfigError
-from atoll.wire import Address, Backoff, Client, Ok, Refused, Unreachable, _client
+from atoll.wire import Address, Backoff, Client, Ok, Problem, Refused, Unreachable, _client
 from atoll.wire._backoff import FIRST, MOST
 
 SOON = 5.0  # seconds
@@ -144,6 +144,17 @@ def test_an_answer_that_is_none_is_refused(server, answer):
     with pytest.raises(Refused) as refused:
         ask(client_of(server.address, patience=None))
     assert refused.value.code == "wire.bad-answer"
+
+
+@pytest.mark.parametrize("status", [200, 403])
+@pytest.mark.parametrize(
+    "answer", [b'{"code":"\xff","message":"m"}', b'{"code":' + b"[" * 100_000, b'{"x":' + b"[" * 100_000]
+)
+def test_an_answer_that_is_no_text_or_has_no_end_is_refused(server, answer, status):
+    server.then(lambda handler: (handler.body(), handler.answer(status, answer)))
+    with pytest.raises(Refused) as refused:
+        client_of(server.address, patience=None).call("POST", "/v1/x", Ok(), Problem)
+    assert refused.value.code == ("wire.bad-answer" if status == 200 else "wire.refused")
 
 
 def test_an_answer_larger_than_any_is_refused(server, client, monkeypatch):

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from atoll.values import AtollError
+from atoll.values import UNREADABLE, AtollError
 
 S = TypeVar("S")
 
@@ -28,7 +28,7 @@ def daemon(what: str, settings: type[S], serve: Callable[[S], None]) -> int:
         return 2
     try:
         serve(msgspec.json.decode(_written(sys.argv[1]), type=settings, dec_hook=_path))
-    except (OSError, msgspec.MsgspecError) as error:
+    except (OSError, *UNREADABLE) as error:
         print(f"error: {sys.argv[1]}: {error}", file=sys.stderr)
         return 2
     except AtollError as error:

@@ -27,7 +27,7 @@ from atoll.identity import (
     verify_export,
     verify_log,
 )
-from atoll.values import ConfigError, NotFound
+from atoll.values import UNREADABLE, ConfigError, NotFound
 from atoll.wire import AuditEntry, AuditPage, AuditPiece, Client
 
 SCHEMA = "atoll.audit/1"  # of the first line of an export, as `identity` checks it
@@ -144,7 +144,7 @@ def _head(file: BinaryIO) -> _Head | None:
     """The first line of an export; None, and nothing read, for a daemon's own file."""
     try:
         return msgspec.json.decode(file.readline(_HEAD), type=_Head)
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         file.seek(0)
         return None
 
@@ -174,7 +174,7 @@ def _rotated(path: Path, keys: list[PublicKey]) -> list[PublicKey]:
 def _entry(line: bytes) -> Entry:
     try:
         return _decode(line)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise IdentityError(
             "audit.malformed", f"this is no audit log: {error}", "look at what wrote it"
         ) from None

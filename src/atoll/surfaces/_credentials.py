@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from atoll.values import ConfigError, sync_folder
+from atoll.values import UNREADABLE, ConfigError, sync_folder
 
 if TYPE_CHECKING:
     from atoll.identity import Both
@@ -63,7 +63,7 @@ def credentials_in(home: Path) -> Credentials | None:
         return msgspec.json.decode(path.read_bytes(), type=Credentials)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (OSError, msgspec.MsgspecError) as error:
+    except (OSError, *UNREADABLE) as error:
         mend = "mend it, or join again: atoll node join LINK --home FOLDER"
         raise ConfigError("identity.unreadable", f"{path} can't be read: {error}", mend) from error
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from atoll.surfaces.cli._home import contexts_file, home
-from atoll.values import ConfigError, NotFound, suggestion
+from atoll.values import UNREADABLE, ConfigError, NotFound, suggestion
 
 if TYPE_CHECKING:
     from atoll.wire import Address
@@ -61,7 +61,7 @@ class Places(msgspec.Struct, kw_only=True):
             return msgspec.json.decode(path.read_bytes(), type=cls)
         except (FileNotFoundError, NotADirectoryError):
             return cls()
-        except (OSError, msgspec.MsgspecError) as error:
+        except (OSError, *UNREADABLE) as error:
             raise ConfigError(
                 "context.unreadable", f"{path} can't be read: {error}", "mend or delete it"
             ) from error

@@ -7,6 +7,7 @@ from atoll.values._arrays import RESERVED, Array, Arrays
 from atoll.values._config import Config
 from atoll.values._dtypes import CODE, MAX_DIMENSIONS, NUMPY_NAME, dtype_of
 from atoll.values._errors import (
+    UNREADABLE,
     ArraysError,
     AtollError,
     ConfigError,
@@ -59,6 +60,7 @@ __all__ = [
     "MAX_PLAIN",
     "NUMPY_NAME",
     "RESERVED",
+    "UNREADABLE",
     "Array",
     "Arrays",
     "ArraysError",

@@ -7,6 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
+# What msgspec raises for what can't be read: also for text that is no UTF-8, and for nesting beyond all measure.
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
 
 class AtollError(Exception):
     """Any error that Atoll raises on purpose.

@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 
 from atoll.identity import IdentityError, Key, PublicKey, from_base64, to_base64
-from atoll.values import sync_folder
+from atoll.values import UNREADABLE, sync_folder
 from atoll.wire._client import Unreachable
 from atoll.wire._connection import Connection
 from atoll.wire._identity_messages import Authority
@@ -100,7 +100,7 @@ def _fetched(url: str) -> Authority:
         message = f"no answer from {url}: {str(error) or type(error).__name__}"
         mend = "see whether the coordinator runs there, and whether this machine may reach it"
         raise Unreachable("wire.unreachable", message, mend) from error
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return Authority()
     finally:
         connection.close()

@@ -29,6 +29,7 @@ AT_ONCE = 128  # objects in one transfer: each is an open file at the receiver
 WINDOW = 32 << 20  # bytes fetched by one request: the server may have to hold them all in memory
 LETTING_GO = 4  # times that we ask again when a receiver may not have noticed yet that it was cut off
 TRIES = 2  # of an object that comes damaged
+_ANSWER = 16 << 20  # bytes of the names that are stored
 _SETTLING = 60.0  # seconds for a receiver to hash and to write what came ...
 _SLOWEST = 20 << 20  # ... and one more for each so many bytes
 _AGAIN = {
@@ -114,7 +115,7 @@ class _Upload:
             with self._client.answering(
                 "PUT", path, body, length=length, wait=_SETTLING + count / _SLOWEST
             ) as response:
-                return msgspec.json.decode(response.read(), type=Stored).stored
+                return msgspec.json.decode(response.read(_ANSWER), type=Stored).stored
         except Refused as error:
             if error.code in _AGAIN:
                 raise ConnectionResetError(error.message) from error

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from atoll.values import AtollError
+from atoll.values import UNREADABLE, AtollError
 from atoll.wire._backoff import Backoff
 from atoll.wire._connection import Body, Connection, ProxyRefused
 from atoll.wire._messages import Problem
@@ -143,7 +143,7 @@ class Client:
         while True:
             try:
                 return attempt()
-            except (Refused, msgspec.MsgspecError, *_FAULTS) as error:
+            except (Refused, *UNREADABLE, *_FAULTS) as error:
                 passing = not isinstance(error, Refused) or error.status in _PASSING
                 if self.closing.is_set() and passing:
                     raise _closed() from error
@@ -197,18 +197,13 @@ class Client:
             if error.status not in _PASSING or over or (self._patience is not None and error.code == _QUOTA):
                 raise error
             return min(error.retry_after, _LONGEST)
-        if isinstance(error, msgspec.MsgspecError):
+        if isinstance(error, UNREADABLE):
             mend = "see what answers there, and which version of atoll it is"
             raise Refused("wire.bad-answer", f"{url} answered something else: {error}", mend) from error
         if isinstance(error, ssl.SSLCertVerificationError) and self._trusts_anew():
             return 0.0
-        if isinstance(error, ssl.SSLCertVerificationError):
-            with contextlib.suppress(
-                AtollError
-            ):  # the file may have been replaced meanwhile, or is just being so
-                self._route = route(self.address)
-            if self._patience is not None:
-                raise _untrusted(self.address, error) from error
+        if self._patience is not None and isinstance(error, ssl.SSLCertVerificationError):
+            raise _untrusted(self.address, error) from error
         if over or (self._patience is not None and isinstance(error, ProxyRefused)):
             mend = "see whether the coordinator runs there: atoll coordinator start"
             message = f"no answer from {url}: {str(error) or type(error).__name__}"
@@ -278,10 +273,8 @@ def _untrusted(address: Address, error: ssl.SSLCertVerificationError) -> Unreach
     message = f"the certificate of {address.url} is not to be trusted: {error.verify_message}"
     mend = "name the file that holds the coordinator's certificate: --ca FILE"
     if address.ca and address.key:
-        mend = (
-            f"if its administrator has made a new authority (tls/ca.pem in its home), ask them for it and put it in the place of "
-            f"{address.ca}; else somebody may be in between"
-        )
+        message += "; nor does the coordinator's key vouch for it: it may be somebody else"
+        mend = "ask its administrator; if the coordinator was made anew, enrol anew with a link of theirs"
     return Unreachable("wire.untrusted", message, mend)
 
 
@@ -319,7 +312,7 @@ def _read(response: http.client.HTTPResponse, most: int) -> bytes:
 def _refusal(status: int, content: bytes, retry_after: str | None) -> Refused:
     try:
         problem = msgspec.json.decode(content, type=Problem)
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         told = content[:200].decode(errors="replace")
         mend = "see what answers there: it may be a proxy"
         problem = Problem(code="wire.refused", message=f"the answer was {status}: {told}", mend=mend)

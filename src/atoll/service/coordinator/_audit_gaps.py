@@ -8,23 +8,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, final
 
 import msgspec
 
-from atoll.identity import Entry
 from atoll.journal import Accepted, Created, Finished, Ledger
 from atoll.service.coordinator._audit import Audit
+from atoll.service.coordinator._audit_reading import of_kinds
 from atoll.service.coordinator._registry import Registry
 from atoll.values import AtollError
 
 RECORD = "audited"
-_LINE = 64 << 10  # bytes of a line at most
-_KINDS = [f'"kind":"{kind}"'.encode() for kind in ("run-begun", "replies-accepted", "run-ended")]
-_decode = msgspec.json.Decoder(Entry).decode
+_KINDS = ("run-begun", "replies-accepted", "run-ended")
 
 
 class Audited(msgspec.Struct, frozen=True):
@@ -105,7 +103,7 @@ class AuditGaps:
 def _read(path: Path, runs: Collection[str]) -> dict[str, _Told]:
     """What the log has of runs; only lines that can be about them are looked into."""
     found = {run: _Told() for run in runs}
-    for entry in _about_runs(path) if found else ():
+    for entry in of_kinds(path, _KINDS) if found else ():
         told = found.get(str(entry.what.get("run")))
         if told is None:
             continue
@@ -114,10 +112,3 @@ def _read(path: Path, runs: Collection[str]) -> dict[str, _Told]:
         told.begun |= entry.kind == "run-begun"
         told.ends += entry.kind == "run-ended"
     return found
-
-
-def _about_runs(path: Path) -> Iterator[Entry]:
-    with path.open("rb") as file:
-        while (line := file.readline(_LINE + 1)).endswith(b"\n"):
-            if any(kind in line for kind in _KINDS):
-                yield _decode(line)

@@ -5,7 +5,7 @@ Doesn't know who may see them. Nothing is held but the page, and the place to be
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -65,6 +65,15 @@ def piece(path: Path, at: int, until: int) -> tuple[list[str], int, bool]:
             if n == until:
                 return lines, at + size, False
         return lines, at + size, size >= PIECE
+
+
+def of_kinds(path: Path, kinds: Collection[str]) -> Iterator[Entry]:
+    """All entries of some kinds; only their lines are looked into."""
+    wanted = [f'"kind":"{kind}"'.encode() for kind in kinds]
+    with path.open("rb") as file:
+        while (line := file.readline(_LINE + 1)).endswith(b"\n"):
+            if any(each in line for each in wanted) and (entry := _decode(line)).kind in kinds:
+                yield entry
 
 
 def _entries(file: BinaryIO) -> Iterator[Entry]:

@@ -16,6 +16,7 @@ import msgspec
 from atoll.identity import Permission
 from atoll.journal import Ledger
 from atoll.service.coordinator._access import Access, forbidden
+from atoll.service.coordinator._audit_rolls import fill as fill_rolls
 from atoll.service.coordinator._books import Books, log
 from atoll.service.coordinator._checks import Checks
 from atoll.service.coordinator._clock import Clock, SystemClock, Timer
@@ -114,6 +115,8 @@ class Desk:
     async def start(self) -> None:
         """Take up all runs that have not ended."""
         await self._books.registry.durable()
+        if self.access.identified:
+            fill_rolls(self._books.audit, self._books.registry)
         self._runs.restore()
         self.run_keys.restore()
         self._marking = asyncio.create_task(self._mark())

@@ -5,8 +5,10 @@ Doesn't know HTTP. Whoever enrols proves by signatures what they may; an answer 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -180,8 +182,13 @@ class Enrolment:
                 raise IdentityError(
                     "identity.not-authorised", "that is somebody else's key", "rotate your own"
                 )
-            await self._rosters.rotate(rotated.said)
-            self._once(rotated.said.first.id, "key-rotated", new, {"old": said.old})
+            here = self._rosters.all_of(who.id)
+
+            def kept() -> bool:
+                return any(self._rosters.has(name, "rotation", said.old) for name in here)
+
+            with self._noting(kept, "key-rotated", new, {"old": said.old}):
+                await self._rosters.rotate(rotated.said)
         return await self.me(Principal(new, who.kind, who.name))
 
     # -- federations ------------------------------------------------------------------------------------------------
@@ -209,9 +216,6 @@ class Enrolment:
                 if said.key != request.key.id:
                     message = f"the key of {invite.code} is {request.key.id}, and the invitation is for {said.key or 'any'}"
                     raise IdentityError("identity.bad-entry", message, "sign one for that key")
-            await self._rosters.invite(federation, invite.grant)
-            if request is not None:
-                self._asking.answer(request, invite.grant, invite.seed)
             token = PublicKey.of(said.token).id
             what = {
                 "federation": federation,
@@ -219,7 +223,11 @@ class Enrolment:
                 "invitation": token,
                 "roles": list(said.roles),
             }
-            self._once(invite.grant.id, "invited", who.id, what)
+            kept = partial(self._rosters.has, federation, "invitation", token)
+            with self._noting(kept, "invited", who.id, what):
+                await self._rosters.invite(federation, invite.grant)
+            if request is not None:
+                self._asking.answer(request, invite.grant, invite.seed)
             return invited(said)
 
     async def invitations(self, who: Principal, federation: str) -> InvitedList:
@@ -239,9 +247,11 @@ class Enrolment:
             found = self._rosters.all_of(statement.key).get(federation)
             self._permitted(who, _APPROVES[found.kind if found else "user"], federation)
             demand_own(who, said.said.signer)
+            known = self._rosters.has(federation, "approval", said.said.id)
             member = await self._rosters.approve(federation, said.said)
             self._patience.wake(member.id)
-            self._once(said.said.id, "approved", who.id, {"federation": federation, "key": member.id})
+            if not known:
+                self._once(said.said.id, "approved", who.id, {"federation": federation, "key": member.id})
             return self._shown(member)
 
     async def revoke(self, who: Principal, federation: str, said: Said) -> Ok:
@@ -250,11 +260,25 @@ class Enrolment:
             statement = check(said.said, Revocation)
             self._permitted(who, Permission.ROSTER_SEE, federation)
             demand_own(who, said.said.signer)
-            await self._rosters.revoke(federation, said.said)
-            self._once(said.said.id, "revoked", who.id, {"federation": federation, "key": statement.key})
+            kept = partial(self._rosters.has, federation, "revocation", said.said.id)
+            what = {"federation": federation, "key": statement.key}
+            with self._noting(kept, "revoked", who.id, what):
+                await self._rosters.revoke(federation, said.said)
         return Ok()
 
     # -- inside -----------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _noting(
+        self, kept: Callable[[], bool], kind: str, who: str, what: Mapping[str, Any]
+    ) -> Iterator[None]:
+        """Write down what is done here, if it is: what is kept already was said again because its answer was lost."""
+        before = kept()
+        try:
+            yield
+        finally:
+            if not before and kept():
+                self._note(kind, who, what)
 
     def _once(self, statement: str, kind: str, who: str, what: Mapping[str, Any]) -> None:
         """Write down what was said, but not that it was said again because the answer was lost."""

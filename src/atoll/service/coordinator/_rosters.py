@@ -109,6 +109,13 @@ class Rosters:
             mend = f"an administrator lets it in again: atoll {verb} approve {name}"
             raise IdentityError("identity.expired-credential", message, mend)
 
+    def has(self, federation: str, what: str, of: str) -> bool:
+        """Whether something that was told is kept: an `invitation` by its token, an `approval` or a `revocation` by its own
+        id, a `rotation` by the old key's."""
+        if what == "invitation":
+            return of in self._invitations or (federation, of) in self._grants
+        return f"{federation}/{what}/{of}" in self._names
+
     # -- what changes them ------------------------------------------------------------------------------------------
 
     async def found(self, federation: str, root: PublicKey) -> None:

@@ -15,6 +15,7 @@ import msgspec
 
 from atoll.service.guard._durable import write_durably
 from atoll.service.guard._objections import Objection
+from atoll.values import UNREADABLE
 
 LONGEST = 31 * 24 * 3600  # seconds that an order may be good for
 EARLY = 24 * 3600  # seconds by which its signer's clock may be ahead of this machine's
@@ -40,7 +41,7 @@ class Orders:
 
     def taken(self, run: str) -> Taken | None:
         """What is known of a run."""
-        with contextlib.suppress(FileNotFoundError, msgspec.MsgspecError):
+        with contextlib.suppress(FileNotFoundError, *UNREADABLE):
             return msgspec.json.decode(self._path(run).read_bytes(), type=Taken)
         return None
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from atoll.values import failpoint, register, sync_folder
+from atoll.values import UNREADABLE, failpoint, register, sync_folder
 from atoll.wire import Answer, Good, digest_of
 
 _BEFORE = register("node.before-outbox", "a call is finished, its answer is about to be kept")
@@ -98,7 +98,7 @@ class Outbox:
     def _read(self, path: Path) -> Finished | None:
         try:
             finished = _decoder.decode(path.read_bytes())
-        except (msgspec.MsgspecError, RecursionError):
+        except UNREADABLE:
             return None
         whole = finished.answer.digest == digest_of(finished.answer.outcome)
         return (

@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 
 from atoll.journal import is_locked
-from atoll.values import RunError
+from atoll.values import UNREADABLE, RunError
 
 _TAIL = 2000  # characters of a log that are shown
 
@@ -76,7 +76,7 @@ class Background:
         said = self._process.stdout.read()  # it closes its output when it has said this
         try:
             document: dict[str, Any] = msgspec.json.decode(said)
-        except msgspec.DecodeError:
+        except UNREADABLE:
             document = {}
         if "code" not in document and document:
             return document
