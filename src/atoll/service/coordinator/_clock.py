@@ -28,7 +28,7 @@ class Clock(Protocol):
         """Seconds since some moment; it never goes back."""
         ...
 
-    def call_later(self, seconds: float, then: Callable[[], None]) -> Timer:
+    def call_later(self, seconds: float, then: Callable[[], object]) -> Timer:
         """Call a function so much later, on the event loop."""
         ...
 
@@ -42,5 +42,5 @@ class SystemClock:
     def monotonic(self) -> float:
         return time.monotonic()
 
-    def call_later(self, seconds: float, then: Callable[[], None]) -> Timer:
+    def call_later(self, seconds: float, then: Callable[[], object]) -> Timer:
         return asyncio.get_running_loop().call_later(seconds, then)

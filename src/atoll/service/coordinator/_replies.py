@@ -189,7 +189,7 @@ class Replies:
             self._books.ready()
             done = self._books.write(run, "failed", (event,), then=then)
         except Refusal:
-            self._books.clock.call_later(AGAIN, lambda: self._give_up(run, call, how) and None)
+            self._books.clock.call_later(AGAIN, lambda: self._give_up(run, call, how))
             return False
         run.take(event)
         call.durable = False
