@@ -20,6 +20,7 @@ from identified_world import HEART, LUNG, Town, key
 from atoll.identity import IdentityError
 
 MINE = ("signature", "signature-input", "atoll-audience", "content-digest")  # the proxy's own to say
+METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "TRACE")
 HOP = {"connection", "content-length", "transfer-encoding", "host", "expect", *MINE}
 OPEN = {
     "/healthz",
@@ -99,7 +100,7 @@ def _passing(proxy: Proxy) -> type[BaseHTTPRequestHandler]:
 
         def log_message(self, *_: Any) -> None: ...
 
-        def _pass(self) -> None:
+        def pass_on(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length") or 0))
             asker = proxy.drawn(self.command, self.path, body)
             headers = {n: v for n, v in self.headers.items() if n.lower() not in HOP}
@@ -120,8 +121,8 @@ def _passing(proxy: Proxy) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(answer)
 
-        do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = do_HEAD = do_OPTIONS = do_TRACE = _pass
-
+    for method in METHODS:
+        setattr(Passing, f"do_{method}", Passing.pass_on)
     return Passing
 
 
