@@ -16,8 +16,7 @@ from hypothesis import strategies as st
 from atoll import Arrays
 from atoll.store import digest_bytes
 from atoll.values import ArraysError, NotFound
-from atoll.wire import call_digest, check_manifest, digest_of, join, split
-from atoll.wire._messages import INLINE, Manifest, TaskSpec, Tensor
+from atoll.wire import INLINE, Manifest, TaskSpec, Tensor, call_digest, check_manifest, digest_of, join, split
 
 
 def there_and_back(payload: dict[str, Any]) -> tuple[dict[str, Any], Manifest, dict[str, memoryview]]:

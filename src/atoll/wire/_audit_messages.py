@@ -9,13 +9,14 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
-from atoll.wire._messages import Name, Order, _Message
+from atoll.wire._daemon_messages import Order
+from atoll.wire._messages import Message, Name
 
 Line = Annotated[str, Meta(max_length=64 << 10)]
 Limit = Annotated[float, Meta(ge=0, le=1e18)]
 
 
-class AuditEntry(_Message, frozen=True, kw_only=True):
+class AuditEntry(Message, frozen=True, kw_only=True):
     """Who did what: the entry's number, when (seconds since 1970, UTC), which kind of thing, by whom, and what of it."""
 
     n: int
@@ -26,7 +27,7 @@ class AuditEntry(_Message, frozen=True, kw_only=True):
     name: str = ""  # who that is, as far as whoever asks may know
 
 
-class AuditPage(_Message, frozen=True, kw_only=True):
+class AuditPage(Message, frozen=True, kw_only=True):
     """Entries, oldest first; ask again after number `next` while there are `more`."""
 
     entries: list[AuditEntry] = []
@@ -34,7 +35,7 @@ class AuditPage(_Message, frozen=True, kw_only=True):
     more: bool = False
 
 
-class AuditPiece(_Message, frozen=True, kw_only=True):
+class AuditPiece(Message, frozen=True, kw_only=True):
     """Lines of the log of `of`, as they are, up to the checkpoint `closing`, which comes with the first; ask again at byte `at`
     while there are `more`."""
 
@@ -45,7 +46,7 @@ class AuditPiece(_Message, frozen=True, kw_only=True):
     more: bool = False
 
 
-class UsageRow(_Message, frozen=True, kw_only=True):
+class UsageRow(Message, frozen=True, kw_only=True):
     """What one user had of one federation in one month (UTC): runs begun, seconds of nodes whose replies counted, bytes."""
 
     month: str
@@ -58,13 +59,13 @@ class UsageRow(_Message, frozen=True, kw_only=True):
     bytes_out: int = 0
 
 
-class UsageList(_Message, frozen=True, kw_only=True):
+class UsageList(Message, frozen=True, kw_only=True):
     """Rows by month, federation and user."""
 
     rows: list[UsageRow] = []
 
 
-class Limits(_Message, frozen=True, kw_only=True):
+class Limits(Message, frozen=True, kw_only=True):
     """What is allowed at most: live runs, stored bytes, node-hours a month. None: there is no limit."""
 
     runs: Limit | None = None
@@ -72,7 +73,7 @@ class Limits(_Message, frozen=True, kw_only=True):
     hours: Limit | None = None
 
 
-class Limitation(_Message, frozen=True, kw_only=True):
+class Limitation(Message, frozen=True, kw_only=True):
     """What to allow: the whole federation, each user in it ("*"), or one user (a name, or a key's id). Limits that are not named stay.
 
     `lift`: those that are to be no more."""
@@ -82,7 +83,7 @@ class Limitation(_Message, frozen=True, kw_only=True):
     lift: list[Annotated[str, Meta(max_length=16)]] = []
 
 
-class Limited(_Message, frozen=True, kw_only=True):
+class Limited(Message, frozen=True, kw_only=True):
     """The limits of a federation, and what is used of them just now (node-hours: this month)."""
 
     federation: Name

@@ -7,22 +7,17 @@ from __future__ import annotations
 
 from typing import Annotated, TypeAlias
 
-import msgspec
 from msgspec import Meta
 
 from atoll.identity import Both, KeyId, Kind, Role, Signed
 from atoll.identity import Name as MemberName
-from atoll.wire._messages import Name, Seconds
+from atoll.wire._messages import Message, Name, Seconds
 
 KeyText: TypeAlias = Annotated[str, Meta(min_length=43, max_length=43, pattern=r"^[A-Za-z0-9_-]{43}$")]
 Code: TypeAlias = Annotated[str, Meta(min_length=9, max_length=9, pattern=r"^[A-Z2-7]{4}-[A-Z2-7]{4}$")]
 
 
-class _Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    pass
-
-
-class Authority(_Message, frozen=True, kw_only=True):
+class Authority(Message, frozen=True, kw_only=True):
     """The certificate (PEM) with which the coordinator's TLS is to be checked; "" for the system's authorities.
 
     The coordinator's key signs it, so that whoever knows that takes a new authority in the place of an old one; `time`: since when it is so.
@@ -34,13 +29,13 @@ class Authority(_Message, frozen=True, kw_only=True):
     signature: Annotated[str, Meta(max_length=86)] = ""
 
 
-class Claim(_Message, frozen=True, kw_only=True):
+class Claim(Message, frozen=True, kw_only=True):
     """The first administrator's link is taken up: the key becomes the root of the federation `default`."""
 
     join: Both
 
 
-class Enrol(_Message, frozen=True, kw_only=True):
+class Enrol(Message, frozen=True, kw_only=True):
     """An invitation is taken up. `wait`: how long the answer may take while an administrator has to look at the key."""
 
     federation: Name
@@ -48,7 +43,7 @@ class Enrol(_Message, frozen=True, kw_only=True):
     wait: Seconds = 0.0
 
 
-class Enrolled(_Message, frozen=True, kw_only=True):
+class Enrolled(Message, frozen=True, kw_only=True):
     """Who the key is now; with `waiting` it counts for nothing until an administrator has approved it."""
 
     id: KeyId
@@ -62,7 +57,7 @@ class Enrolled(_Message, frozen=True, kw_only=True):
     waiting: bool = False
 
 
-class Ask(_Message, frozen=True, kw_only=True):
+class Ask(Message, frozen=True, kw_only=True):
     """A key without an invitation asks to be let in; its bearer shows the code to an administrator."""
 
     federation: Name
@@ -71,7 +66,7 @@ class Ask(_Message, frozen=True, kw_only=True):
     wait: Seconds = 0.0
 
 
-class Asked(_Message, frozen=True, kw_only=True):
+class Asked(Message, frozen=True, kw_only=True):
     """What the asker needs for its code, and, once an administrator has agreed, the invitation made out to its key.
 
     `seed` is the invitation's token. It lets that key in and no other, so that whoever carries it gains nothing.
@@ -85,7 +80,7 @@ class Asked(_Message, frozen=True, kw_only=True):
     seed: str = ""
 
 
-class Waiting(_Message, frozen=True, kw_only=True):
+class Waiting(Message, frozen=True, kw_only=True):
     """Somebody who asks to be let in, as an administrator sees them."""
 
     code: Code
@@ -94,13 +89,13 @@ class Waiting(_Message, frozen=True, kw_only=True):
     expires: float = 0.0
 
 
-class WaitingList(_Message, frozen=True, kw_only=True):
+class WaitingList(Message, frozen=True, kw_only=True):
     """Who asks to be let in."""
 
     waiting: list[Waiting] = []
 
 
-class Membership(_Message, frozen=True, kw_only=True):
+class Membership(Message, frozen=True, kw_only=True):
     """What a key is in one federation."""
 
     federation: Name
@@ -111,7 +106,7 @@ class Membership(_Message, frozen=True, kw_only=True):
     root: str = ""
 
 
-class Me(_Message, frozen=True, kw_only=True):
+class Me(Message, frozen=True, kw_only=True):
     """Who asks; `expires` is when the credential ends (0: never), `lifetime` how long it is good when it was renewed."""
 
     id: str
@@ -124,19 +119,19 @@ class Me(_Message, frozen=True, kw_only=True):
     audience: str = ""
 
 
-class Said(_Message, frozen=True, kw_only=True):
+class Said(Message, frozen=True, kw_only=True):
     """A statement: an approval or a revocation."""
 
     said: Signed
 
 
-class Rotated(_Message, frozen=True, kw_only=True):
+class Rotated(Message, frozen=True, kw_only=True):
     """A new key in the place of an old one; both have signed."""
 
     said: Both
 
 
-class Invite(_Message, frozen=True, kw_only=True):
+class Invite(Message, frozen=True, kw_only=True):
     """An invitation. With `code` it is the answer to somebody who asked, and `seed` is passed on to them."""
 
     grant: Signed
@@ -144,7 +139,7 @@ class Invite(_Message, frozen=True, kw_only=True):
     seed: Annotated[str, Meta(max_length=43, pattern=r"^([A-Za-z0-9_-]{43})?$")] = ""
 
 
-class Invited(_Message, frozen=True, kw_only=True):
+class Invited(Message, frozen=True, kw_only=True):
     """An invitation that nobody has taken up, and when it ends."""
 
     token: KeyId
@@ -154,13 +149,13 @@ class Invited(_Message, frozen=True, kw_only=True):
     expires: float = 0.0
 
 
-class InvitedList(_Message, frozen=True, kw_only=True):
+class InvitedList(Message, frozen=True, kw_only=True):
     """The invitations that wait."""
 
     invitations: list[Invited] = []
 
 
-class MemberInfo(_Message, frozen=True, kw_only=True):
+class MemberInfo(Message, frozen=True, kw_only=True):
     """Somebody on a roster."""
 
     id: KeyId
@@ -172,14 +167,14 @@ class MemberInfo(_Message, frozen=True, kw_only=True):
     expires: float = 0.0
 
 
-class MemberList(_Message, frozen=True, kw_only=True):
+class MemberList(Message, frozen=True, kw_only=True):
     """Who is on a roster; the root goes first."""
 
     federation: Name
     members: list[MemberInfo] = []
 
 
-class Rolls(_Message, frozen=True, kw_only=True):
+class Rolls(Message, frozen=True, kw_only=True):
     """A roster as it was signed: whoever pins its root checks every entry. Read it with `atoll.identity.Roster.read`."""
 
     version: int

@@ -34,7 +34,8 @@ from atoll.values import (
     dtype_of,
     is_text,
 )
-from atoll.wire._messages import INLINE, Manifest, TaskSpec, Tensor
+from atoll.wire._messages import INLINE, Manifest, Tensor
+from atoll.wire._run_messages import TaskSpec
 
 OWN = 64 << 10  # bytes from which on an array is an object of its own
 PACK = 16 << 20  # bytes of one pack of small arrays

@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias
 
-from atoll.wire._messages import Good
+from atoll.wire._daemon_messages import Good
 
 Word: TypeAlias = Literal["nan", "inf", "-inf"]
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from atoll.wire._messages import Needs, RunSpec
+from atoll.wire._daemon_messages import Needs, RunSpec
 
 CHECK = (
     "check-"  # how the id of a preflight begins: its order begins no run, and a run's order is no preflight's
