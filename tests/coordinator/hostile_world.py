@@ -29,7 +29,10 @@ Send: TypeAlias = Callable[[Town], Said]
 
 
 def state(town: Town) -> dict[str, Any]:
-    """All that somebody could have changed: records, rosters, runs, objects, and the audit log but for what tells of refusals."""
+    """All that somebody could have changed: records, rosters, runs, objects, and the audit log but for what tells of refusals.
+
+    Not usage: bytes that came are counted, whatever they were.
+    """
 
     async def read() -> dict[str, Any]:
         await town.desk._books.registry.durable()
@@ -38,7 +41,9 @@ def state(town: Town) -> dict[str, Any]:
 
     rosters = town.do(read)
     with contextlib.closing(sqlite3.connect(town.home / "coordinator.db")) as database:
-        records = database.execute("SELECT kind, name, body FROM records ORDER BY kind, name").fetchall()
+        records = database.execute(
+            "SELECT kind, name, body FROM records WHERE kind NOT LIKE 'usage%' ORDER BY kind, name"
+        ).fetchall()
     kept, audit = (town.home / "objects").rglob("*"), written(town.home)
     return {
         "records": records,

@@ -10,8 +10,8 @@ import pytest
 from door_world import memory
 from hostile_requests import AUDIENCE, DEEP, DIGEST, HUGE, PATH, REPLAY, TRUNCATED
 from hostile_statements import EXPIRED, FORGED, OTHERS, SWAPPED, TAMPERED, UNICODE
-from hostile_world import IN, MIB, Send, grant, post, state
-from identified_world import Town
+from hostile_world import IN, LACK, MIB, Send, grant, post, raw, request, state
+from identified_world import HEART, Town
 
 REFUSED = (400, 401, 403, 404, 405, 409, 411, 413, 414, 416, 429, 431)
 
@@ -63,3 +63,29 @@ def test_what_is_hostile_is_refused_and_changes_nothing(town: Town, category: st
     assert state(town) == before
     assert memory(os.getpid()) - used < 64 * MIB
     assert town.ask("ann", "GET", "/v1/me").status == 200
+
+
+@pytest.mark.parametrize("who", ["", "stranger", "south", "audrey"])
+def test_whoever_may_not_send_much_has_nothing_of_it_read(town: Town, who: str) -> None:
+    """By their headers alone they are refused: what comes behind them takes no room."""
+    path, length = f"/v1/objects?federation={HEART}", 1 << 34
+    before, used = state(town), memory(os.getpid())
+    for _ in range(5):
+        headers = town.signed(who, "PUT", path, length=length) if who else {}
+        said = raw(
+            town, request(town, "PUT", path, {**headers, "Content-Length": str(length)}, b"x" * (8 * MIB))
+        )
+        assert said.status in (0, 401, 403, 404)  # 0: it has hung up while more came
+    assert memory(os.getpid()) - used < 64 * MIB
+    assert state(town) == before
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/enrol", "/v1/enrol/ask", "/v1/roots", LACK, f"{IN}/invitations", "/v1/me/rotation"]
+)
+def test_a_message_beyond_its_limit_is_refused_before_it_comes(town: Town, path: str) -> None:
+    before = state(town)
+    headers = town.signed("chief", "POST", path, b"x")
+    said = raw(town, request(town, "POST", path, {**headers, "Content-Length": str(1 << 40)}, b"x" * 1000))
+    assert (said.status, said.document["code"]) == (413, "request.too-large")
+    assert state(town) == before
