@@ -46,4 +46,4 @@ def _holds(path: Path, *, kept: Path) -> None:
 def _rows(entries: Iterable[Entry]) -> Iterable[tuple[str, str, str]]:
     for entry in entries:
         if entry.kind == "replies-accepted":
-            yield from (tuple(row) for row in entry.what["replies"])  # type: ignore[misc]
+            yield from (tuple(row) for row in entry.what["replies"])
