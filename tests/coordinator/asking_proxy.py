@@ -43,6 +43,7 @@ class Asker:
 
     name: str
     hidden: tuple[str, ...] = ()
+    whole: tuple[str, ...] = ()  # paths that are of all federations, and theirs
     known: bool = True  # to any roster: whoever isn't gets nothing but what is open
 
 
@@ -85,12 +86,12 @@ class Proxy:
         path, told = target.partition("?")[0], f"{method} {target} by {asker.name or 'nobody'}: {status}"
         self.asked.append((asker.name, method, path, status))
         said, came = answer.decode("utf-8", "replace"), unquote(target) + body.decode("utf-8", "replace")
-        for word in () if path in PINNED else asker.hidden:
+        for word in () if path in PINNED or path in asker.whole else asker.hidden:
             if word not in came and re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", said):
                 self.wrong.append(f"{told} shows {word}: {said[:300]}")
         if not asker.known and path not in OPEN and status not in (400, 401, 404, 405, 413):
             self.wrong.append(f"{told} to whoever has no key here")
-        if not asker.known and path not in OPEN and status == 404:
+        if not asker.known and path not in OPEN and status == 404 and b"request.no-path" not in answer:
             self.wrong.append(f"{told} tells what there is")
 
 

@@ -103,7 +103,7 @@ def askers(town: Town) -> dict[str, Asker]:
         "administrator of lung": Asker("rival", words[HEART]),
         "stranger": Asker("stranger", (*words[HEART], *words[LUNG]), known=False),
         "nobody": Asker("", (*words[HEART], *words[LUNG]), known=False),
-        "operator": Asker("operator", whole),
+        "operator": Asker("operator", whole, whole=("/v1/audit/export",)),
     }
 
 
