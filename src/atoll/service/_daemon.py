@@ -5,10 +5,12 @@ Doesn't know which daemon it is, or who wrote the file.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
-import queue
 import signal
+import socket
 import sys
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
@@ -37,18 +39,37 @@ def daemon(what: str, settings: type[S], serve: Callable[[S], None]) -> int:
     return 0
 
 
-def ends_when_asked() -> queue.SimpleQueue[BaseException | None]:
-    """A queue that gets None when SIGTERM or ^C asks this process to end; asked again, it ends at once."""
-    ends: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
+class Ends:
+    """Why this process is to end: None when SIGTERM or ^C asks for it, or what went wrong. Asked again, it ends at once.
 
-    def asked(number: int, frame: FrameType | None) -> None:
+    The main thread waits for it on a socket that a signal writes to: whichever thread the system gives the signal to, the
+    main one wakes, which alone may act on it.
+    """
+
+    def __init__(self) -> None:
+        self._reasons: deque[BaseException | None] = deque()
+        self._woken, self._waking = socket.socketpair()
+        self._waking.setblocking(False)
+        signal.set_wakeup_fd(self._waking.fileno(), warn_on_full_buffer=False)
+        for each in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(each, self._asked)
+
+    def put(self, why: BaseException | None) -> None:
+        """End, from any thread."""
+        self._reasons.append(why)
+        with contextlib.suppress(BlockingIOError):  # so many wake-ups wait that one more tells nothing
+            self._waking.send(b"\0")
+
+    def get(self) -> BaseException | None:
+        """Wait for the next reason."""
+        while not self._reasons:
+            self._woken.recv(64)
+        return self._reasons.popleft()
+
+    def _asked(self, number: int, frame: FrameType | None) -> None:
         for each in (signal.SIGTERM, signal.SIGINT):
             signal.signal(each, signal.SIG_DFL)
-        ends.put(None)
-
-    for each in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(each, asked)
-    return ends
+        self.put(None)
 
 
 def warn(text: str) -> None:

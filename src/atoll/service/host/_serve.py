@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import queue
 import secrets
 import shutil
 import threading
@@ -15,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from atoll.journal import FileLock, one_at_a_time
-from atoll.service._daemon import ends_when_asked, warn
+from atoll.service._daemon import Ends, warn
 from atoll.service._rotation import has_new_key, key_of
 from atoll.service.host._host import Host
 from atoll.service.host._settings import HostSettings
@@ -34,7 +33,7 @@ def serve(
     """
     home = Path(settings.home).expanduser().resolve()
     with _alone(home, wait=until is not None):
-        ends, tell = ends_when_asked(), _once(ready or _telling(settings))
+        ends, tell = Ends(), _once(ready or _telling(settings))
         if until is not None:
             _beside(until, ends)
         while True:
@@ -50,7 +49,7 @@ def serve(
 def _serve(
     settings: HostSettings,
     home: Path,
-    ends: queue.SimpleQueue[BaseException | None],
+    ends: Ends,
     ready: Callable[[], None],
 ) -> BaseException | None:
     """Until it is told to end (None), or something can't be mended."""
@@ -61,7 +60,7 @@ def _serve(
     return why
 
 
-def _beside(work: Callable[[], None], ends: queue.SimpleQueue[BaseException | None]) -> None:
+def _beside(work: Callable[[], None], ends: Ends) -> None:
     def working() -> None:
         try:
             work()

@@ -5,12 +5,11 @@ Doesn't know which command started it.
 
 from __future__ import annotations
 
-import queue
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from atoll.service._daemon import ends_when_asked, warn
+from atoll.service._daemon import Ends, warn
 from atoll.service._rotation import has_new_key, key_of
 from atoll.service.guard import Guard, Rosters
 from atoll.service.node._home import Home
@@ -27,7 +26,7 @@ def serve(settings: NodeSettings, *, ready: Callable[[], None] | None = None) ->
 
     Raises `AtollError` when the home is taken, or the coordinator refuses it for good."""
     home = Home(Path(settings.home).expanduser().resolve())
-    ends, tell = ends_when_asked(), _once(ready or _telling(settings))
+    ends, tell = Ends(), _once(ready or _telling(settings))
     try:
         while True:
             used = key_of(settings.coordinator)
@@ -44,7 +43,7 @@ def serve(settings: NodeSettings, *, ready: Callable[[], None] | None = None) ->
 def _serve(
     settings: NodeSettings,
     home: Home,
-    ends: queue.SimpleQueue[BaseException | None],
+    ends: Ends,
     ready: Callable[[], None],
 ) -> BaseException | None:
     """Until it is told to end (None), or something can't be mended."""
@@ -100,7 +99,7 @@ def _telling(settings: NodeSettings) -> Callable[[], None]:
     return lambda: print(text, flush=True)
 
 
-def _until_end(link: Link, ends: queue.SimpleQueue[BaseException | None]) -> None:
+def _until_end(link: Link, ends: Ends) -> None:
     try:
         link.run()
     except BaseException as error:
