@@ -97,7 +97,8 @@ class Objects:
         upload, coming, writing = Upload(self._store, traffic.lane(federation)), _Coming(protocol), False
         try:
             while found := await coming.piece():
-                count += sum(map(len, found))
+                size = sum(map(len, found))
+                self.bytes_in, count = self.bytes_in + size, count + size
                 coming.go_on()  # the next ones come while these are written
                 writing = True
                 await self._thread(upload.feed, found)
@@ -113,7 +114,6 @@ class Objects:
         finally:
             rest = coming.rest()
             rest = [] if writing else rest  # was it written at all? they would go on from there
-            self.bytes_in += count
             await self._at_last(lambda: upload.close(rest))
             traffic.came(came.who, federation, upload.stored, count)
         protocol.response_bytes(200, JSON, encode(Stored(stored=stored)))
