@@ -114,7 +114,7 @@ bench: $(VENV)/.dev ## make bench NAME: measure; without a name: what can be mea
 LOCK = env UV_CUSTOM_COMPILE_COMMAND= $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
        --no-emit-index-url --no-annotate --no-header $(UPGRADE) pyproject.toml requirements/base.in
 lock: $(VENV)/.dev ## pin the newest allowed versions again (UPGRADE=--upgrade takes newer ones)
-	@$(LOCK) requirements/dev.in --extra samples --extra pandas --extra polars --extra plot --extra s3 -o requirements/dev.txt
+	@$(LOCK) requirements/dev.in --extra samples --extra pandas --extra polars --extra plot --extra s3 --extra oidc -o requirements/dev.txt
 	@$(LOCK) requirements/demo.in -c requirements/dev.txt -o requirements/demo.txt
 	@$(LOCK) -c requirements/dev.txt -o requirements/base.txt
 

@@ -31,6 +31,7 @@ OPEN = {
     "/v1/roots",
     "/v1/enrol",
     "/v1/enrol/ask",
+    "/v1/enrol/issuer",
 }
 PINNED = {
     "/v1/enrol/ask"

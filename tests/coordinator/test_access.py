@@ -175,6 +175,7 @@ TABLE = {
     "POST /v1/enrol": Row("all", 200, 200, lambda town, name: {"federation": HEART, "join": raw(joining(name))}),
     "POST /v1/enrol/ask": Row("all", 200, 200, lambda town, name: {"federation": HEART, "key": key("asks").public.text}),
     "GET /v1/ca": OPEN,
+    "GET /v1/enrol/issuer": OPEN,
     "GET /v1/about": OPEN,
     "GET /healthz": OPEN,
     "GET /readyz": OPEN,
@@ -182,7 +183,7 @@ TABLE = {
     "GET /metrics": Row("", 403, 200),
 }  # fmt: skip
 FOR_ALL = {"GET /v1/ca", "GET /v1/about", "GET /healthz", "GET /readyz", "GET /openapi.json", "POST /v1/roots", "POST /v1/enrol",
-           "POST /v1/enrol/ask"}  # fmt: skip
+           "POST /v1/enrol/ask", "GET /v1/enrol/issuer"}  # fmt: skip
 
 
 def test_every_operation_has_its_row() -> None:

@@ -114,6 +114,15 @@ class Administrator:
         invite = Invite(grant=grant, code=waiting.code, seed=to_base64(token.seed))
         return self._client.call("POST", self._path("invitations"), invite, Invited)
 
+    def vouched_for(self, name: str) -> Waiting | None:
+        """Who asks, and has that name by the coordinator's issuer; None when nobody does. Raises `ConfigError` (`identity.same-name`)."""
+        found = [one for one in self.requests() if one.issuer and one.name.lower() == name.lower()]
+        if len(found) > 1:
+            message = f"{len(found)} keys ask to join {self.federation} as {name}"
+            mend = "let them tell you the code that is shown to them: atoll user approve CODE --role ROLE"
+            raise ConfigError("identity.same-name", message, mend)
+        return found[0] if found else None
+
     def waiting(self, code: str) -> Waiting:
         """Who asks, by their code."""
         found = self.requests()

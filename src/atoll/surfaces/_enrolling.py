@@ -34,6 +34,9 @@ from atoll.wire import (
     Client,
     Enrol,
     Enrolled,
+    Issuer,
+    Me,
+    Refused,
     authority_of,
     code_of,
     keep_authority,
@@ -88,17 +91,25 @@ def take_up(link: Link, key: Path, address: Address, *, waits: Callable[[Enrolle
 
 
 def ask_in(
-    address: Address, federation: str, name: str, key: Path, *, tell: Callable[[str, str], None]
-) -> Enrolment:
+    address: Address, federation: str, name: str, key: Path, *, tell: Callable[[str, str], None],
+    vouch: Callable[[Issuer, str], str] | None = None, pinned: str = "",
+) -> Enrolment:  # fmt: skip
     """Ask to be let in without a link; `tell` is given the code, and the federation, and this waits until it is approved.
 
-    Raises as `take_up` does.
+    `vouch` logs in at the coordinator's issuer, if it has one, and returns its token for a key; whoever is on the roster, under
+    the `pinned` root, need then wait for nobody. Raises as `take_up` does, and what `vouch` does.
     """
     own = key_in(key)
-    ask = Ask(federation=federation, key=own.public.text, name=name)
     with _asking(address) as client:
+        issuer = _issuer(client) if vouch is not None else Issuer()
+        proof = vouch(issuer, own.id) if vouch is not None and issuer.issuer else ""
+        ask = Ask(federation=federation, key=own.public.text, name=name, token=proof)
         asked = client.call("POST", "/v1/enrol/ask", ask, Asked)
         first = asked
+        if asked.renewed:
+            return _again(
+                replace(address, audience=asked.audience), key, own, federation, pinned or asked.root
+            )
         if asked.grant is None:
             tell(code_of(own.public, asked.audience, asked.root), federation)
         while asked.grant is None:
@@ -135,6 +146,29 @@ def _asking(address: Address) -> Iterator[Client]:
         yield client
     finally:
         client.close()
+
+
+def _issuer(client: Client) -> Issuer:
+    """Who vouches for names at a coordinator; nobody, at one that doesn't know of such."""
+    try:
+        return client.call("GET", "/v1/enrol/issuer", None, Issuer)
+    except Refused as error:
+        if error.status != 404:
+            raise
+        return Issuer()
+
+
+def _again(address: Address, key: Path, own: Key, federation: str, root: str) -> Enrolment:
+    """Who is on the roster already."""
+    with _asking(replace(address, key=str(key))) as client:
+        me = client.call("GET", "/v1/me", None, Me)
+    for one in me.memberships:
+        if one.federation == federation:
+            enrolled = Enrolled(id=own.id, name=one.name, kind="user", federation=federation, roles=one.roles, root=root,
+                                audience=me.audience, expires=me.expires)  # fmt: skip
+            return _proved(address, key, own, enrolled, root=root)
+    message = f"the coordinator says that this key is in {federation}, and then that it isn't"
+    raise IdentityError("identity.not-vouched", message, "ask its administrator what has happened")
 
 
 def _time(client: Client) -> int:

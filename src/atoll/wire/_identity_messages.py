@@ -58,18 +58,23 @@ class Enrolled(Message, frozen=True, kw_only=True):
 
 
 class Ask(Message, frozen=True, kw_only=True):
-    """A key without an invitation asks to be let in; its bearer shows the code to an administrator."""
+    """A key without an invitation asks to be let in; its bearer shows the code to an administrator.
+
+    `token`: an ID token of the coordinator's issuer, which then says what to call them.
+    """
 
     federation: Name
     key: KeyText
     name: Annotated[str, Meta(max_length=128, pattern=r"^([A-Za-z0-9_][A-Za-z0-9_.@+-]*)?$")] = ""
     wait: Seconds = 0.0
+    token: Annotated[str, Meta(max_length=1 << 14)] = ""
 
 
 class Asked(Message, frozen=True, kw_only=True):
     """What the asker needs for its code, and, once an administrator has agreed, the invitation made out to its key.
 
     `seed` is the invitation's token. It lets that key in and no other, so that whoever carries it gains nothing.
+    `renewed`: the key was on the roster already, and is good until then.
     """
 
     federation: Name
@@ -78,15 +83,28 @@ class Asked(Message, frozen=True, kw_only=True):
     expires: float
     grant: Signed | None = None
     seed: str = ""
+    renewed: float = 0.0
+
+
+class Issuer(Message, frozen=True, kw_only=True):
+    """Who vouches for names at a coordinator (OpenID Connect); all are empty where nobody does.
+
+    `issuer` is its URL, `client` the coordinator's id there, `audience` whom its tokens are for, when that is another.
+    """
+
+    issuer: Annotated[str, Meta(max_length=2_000)] = ""
+    client: Annotated[str, Meta(max_length=512)] = ""
+    audience: Annotated[str, Meta(max_length=512)] = ""
 
 
 class Waiting(Message, frozen=True, kw_only=True):
-    """Somebody who asks to be let in, as an administrator sees them."""
+    """Somebody who asks to be let in, as an administrator sees them; `issuer` is who vouches for the name, if anybody does."""
 
     code: Code
     key: KeyText
     name: str = ""
     expires: float = 0.0
+    issuer: str = ""
 
 
 class WaitingList(Message, frozen=True, kw_only=True):

@@ -31,13 +31,21 @@ class Request:
     federation: str
     name: str
     expires: float
+    proof: str = ""  # of the token by which an issuer vouches for the name
+    issuer: str = ""
     grant: Signed | None = None
     seed: str = ""
     told: list[asyncio.Future[None]] = field(default_factory=list)
 
     def shown(self) -> Waiting:
         """As an administrator sees it."""
-        return Waiting(code=self.code, key=self.key.text, name=self.name, expires=self.expires)
+        return Waiting(
+            code=self.code, key=self.key.text, name=self.name, expires=self.expires, issuer=self.issuer
+        )
+
+    def vouched(self, name: str, issuer: str, proof: str) -> None:
+        """An issuer says who that is."""
+        self.name, self.issuer, self.proof = name, issuer, proof
 
 
 @final
@@ -62,7 +70,8 @@ class Asking:
             self._requests.pop(at)
         known = self._requests.get((federation, code))
         if known is not None and known.key == key:
-            known.name = name or known.name
+            if not known.issuer:  # else it is the issuer who says the name
+                known.name = name or known.name
             return known
         if len(self._requests) >= MOST:
             message = f"{MOST:,} others ask to be let in just now"
@@ -70,6 +79,12 @@ class Asking:
         made = Request(code, key, federation, name, now + TIME)
         self._requests[federation, code] = made
         return made
+
+    def told(self, federation: str, key: PublicKey, proof: str) -> Request | None:
+        """The request of a key that came with that token."""
+        now = self._clock.time()
+        found = (r for (name, _), r in self._requests.items() if name == federation and r.expires > now)
+        return next((r for r in found if r.key == key and r.proof == proof), None)
 
     def of(self, federation: str) -> list[Waiting]:
         """Those whom nobody has answered."""

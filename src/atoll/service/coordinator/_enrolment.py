@@ -41,6 +41,7 @@ from atoll.service.coordinator._enrolment_answers import (
     unknown_federation,
 )
 from atoll.service.coordinator._first import FEDERATION, First
+from atoll.service.coordinator._issuer import Vouching, proof_of
 from atoll.service.coordinator._principals import Principal
 from atoll.service.coordinator._rosters import Rosters
 from atoll.wire import (
@@ -53,6 +54,7 @@ from atoll.wire import (
     Invite,
     Invited,
     InvitedList,
+    Issuer,
     Me,
     MemberInfo,
     MemberList,
@@ -81,6 +83,7 @@ class Town:
     authority: str
     first: First
     vouched: Authority | None = None  # by its key
+    issuer: Vouching | None = None  # of its users' names
 
 
 class Enrolment:
@@ -146,12 +149,29 @@ class Enrolment:
                 member, _ = await self._rosters.join(enrol.federation, enrol.join)
             return self._enrolled(member)
 
+    async def issuer(self) -> Issuer:
+        """Who vouches for names here."""
+        town = self._here()
+        return town.issuer.told if town.issuer is not None else Issuer()
+
     async def ask(self, ask: Ask) -> Asked:
         """Somebody without an invitation asks to be let in, and waits for an administrator who knows their code."""
         with told():
             roster = self._rosters.get(ask.federation)
             root = roster.root.id if roster is not None else self._asking.nobody(ask.federation)
-            request = self._asking.ask(ask.federation, root, PublicKey.of(ask.key), ask.name)
+            key = PublicKey.of(ask.key)
+            name, issuer = await self._named(ask, key)
+            if issuer and (until := await self._renewed(ask.federation, key, name)):
+                return Asked(
+                    federation=ask.federation,
+                    audience=self._here().audience,
+                    root=root,
+                    expires=until,
+                    renewed=until,
+                )
+            request = self._asking.ask(ask.federation, root, key, name)
+            if issuer:
+                request.vouched(name, issuer, proof_of(ask.token))
             await self._asking.answered(request, ask.wait)
             return Asked(federation=ask.federation, audience=self._here().audience, root=root, expires=request.expires,
                          grant=request.grant, seed=request.seed)  # fmt: skip
@@ -306,6 +326,27 @@ class Enrolment:
         if roster is None:
             raise unknown_federation(federation)
         return roster
+
+    async def _named(self, ask: Ask, key: PublicKey) -> tuple[str, str]:
+        """What to call whoever asks, and the issuer that says so; "" for their own word."""
+        if not ask.token:
+            return ask.name, ""
+        issuer, told = self._here().issuer, self._asking.told(ask.federation, key, proof_of(ask.token))
+        if told is not None:
+            return told.name, told.issuer
+        if issuer is None:
+            mend = "log in with a code: atoll login URL --code"
+            raise IdentityError("oidc.no-issuer", "this coordinator has no issuer", mend)
+        return await issuer.name(ask.token, key), issuer.told.issuer
+
+    async def _renewed(self, federation: str, key: PublicKey, name: str) -> float:
+        """Until when a member is good for whom the issuer vouches; 0 for whoever is none of that name."""
+        member = self._rosters.member(federation, key.id)
+        if member is None or member.kind != "user" or member.name.lower() != name.lower():
+            return 0.0
+        until = await self._rosters.renew(key.id)
+        self._note("renewed", key.id, {"federation": federation})
+        return until or self._clock.time() + self._rosters.lifetime(key.id)
 
     def _member(self, federation: str, id: str) -> Member:
         member = self._rosters.member(federation, id)

@@ -17,7 +17,7 @@ _STATUSES = {
     "identity.not-authorised": 403, "identity.revoked": 403, "identity.forbidden": 403, "identity.no-invitation": 404,
     "identity.no-request": 404, "identity.unknown": 404, "identity.token-spent": 409, "identity.name-taken": 409,
     "identity.roster-full": 409, "identity.root-stays": 409, "identity.other-roster": 409, "identity.rotated": 409,
-    "identity.expired": 409,
+    "identity.expired": 409, "oidc.bad-token": 403, "oidc.token-spent": 403,
 }  # fmt: skip
 
 

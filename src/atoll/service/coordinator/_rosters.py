@@ -41,6 +41,7 @@ class Rosters:
         self._registry, self._clock = registry, clock
         self.terms = Terms(registry, clock, lifetimes or Lifetimes())
         self.changed: list[Callable[[str], None]] = []
+        self.vouched = False  # whether an issuer vouches for users
         self._rosters: dict[str, Roster] = {}
         self._names: set[str] = set()  # of what was told
         self._told = 0  # the place of the newest
@@ -107,6 +108,8 @@ class Rosters:
         if 0 < self.expires(id) <= self._clock.time():
             message = f"the credential of {name} was not renewed in time, and is over"
             mend = f"an administrator lets it in again: atoll {verb} approve {name}"
+            if self.vouched and verb == "user":
+                mend = f"log in again: atoll login URL; or {mend}"
             raise IdentityError("identity.expired-credential", message, mend)
 
     def has(self, federation: str, what: str, of: str) -> bool:

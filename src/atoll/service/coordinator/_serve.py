@@ -23,6 +23,7 @@ from msgspec.structs import replace
 from atoll.identity import IdentityError, Key
 from atoll.journal import SqliteJournal
 from atoll.service.coordinator._answers import log
+from atoll.service.coordinator._clock import SystemClock
 from atoll.service.coordinator._desk import Desk
 from atoll.service.coordinator._door import Door
 from atoll.service.coordinator._embedded import keep_host
@@ -30,6 +31,7 @@ from atoll.service.coordinator._enrolment import Town
 from atoll.service.coordinator._first import FEDERATION, FILE, First, Whereabouts
 from atoll.service.coordinator._gate import Gate, SignatureGate, TokenGate
 from atoll.service.coordinator._home import KEY, alone, announce, own_key, token, withdraw
+from atoll.service.coordinator._issuer import Oidc
 from atoll.service.coordinator._listen import Server, listen
 from atoll.service.coordinator._logging import begin_logging
 from atoll.service.coordinator._objects import Objects
@@ -39,7 +41,7 @@ from atoll.service.coordinator._settings import Settings
 from atoll.service.coordinator._terms import Lifetimes
 from atoll.store import DirectoryStore
 from atoll.values import ConfigError
-from atoll.wire import Address, digest_of_authority, vouch
+from atoll.wire import Address, Issuer, check_issuer, digest_of_authority, vouch
 
 FILES = 1 << 17  # open at once, if the system lets us
 DRAIN = 5.0  # seconds for requests under way, and for the host to end in
@@ -49,13 +51,15 @@ def serve(settings: Settings, *, ready: Callable[[str], None] | None = None) -> 
     """Be a coordinator until SIGTERM or ^C; `ready` is given its URL when it listens.
 
     Raises `ConfigError` (`coordinator.not-secure`, `coordinator.bad-home`, `coordinator.port-taken`,
-    `coordinator.bad-certificate`, `coordinator.bad-public-url`) and `AtollError` (`coordinator.home-busy`).
+    `coordinator.bad-certificate`, `coordinator.bad-public-url`, `coordinator.half-an-issuer`, `oidc.not-installed`) and
+    `AtollError` (`coordinator.home-busy`, `oidc.bad-issuer`).
     """
     if not settings.loopback and not settings.secure:
         mend = "leave --tls on, or listen on 127.0.0.1 behind a proxy that speaks TLS"
         raise ConfigError(
             "coordinator.not-secure", f"{settings.host} can be reached by others, and TLS is off", mend
         )
+    _check_issuer(settings)
     home = settings.home.expanduser().resolve()
     with alone(home), listen(settings.host, settings.port) as listening:
         begin_logging()
@@ -103,7 +107,7 @@ async def _serve(
         desk = Desk(home, journal, store, rosters=rosters)
         stack.push_async_callback(desk.close)
         if where is not None:
-            _open(desk, home, where, address)
+            _open(desk, home, where, address, _issuer(settings))
         await desk.start()
         gate = _gate(settings, home, desk, address)
         objects, readiness = Objects(desk, store), Readiness(desk, home)
@@ -163,13 +167,33 @@ def _whereabouts(settings: Settings, home: Path, address: Address) -> Whereabout
     return where
 
 
-def _open(desk: Desk, home: Path, where: Whereabouts, address: Address) -> None:
+def _check_issuer(settings: Settings) -> None:
+    """Whether all is there that an issuer takes."""
+    given = (settings.oidc_issuer, settings.oidc_client)
+    if not any((*given, settings.oidc_audience)):
+        return
+    if not all(given) or not settings.identified:
+        message = "an issuer vouches for the names of users who have keys, and knows the coordinator by a client's id"
+        mend = "--public-url URL --oidc-issuer URL --oidc-client ID"
+        raise ConfigError("coordinator.half-an-issuer", message, mend)
+    check_issuer(settings.oidc_issuer)
+
+
+def _issuer(settings: Settings) -> Oidc | None:
+    if not settings.oidc_issuer:
+        return None
+    told = Issuer(issuer=settings.oidc_issuer, client=settings.oidc_client, audience=settings.oidc_audience)
+    return Oidc(told, SystemClock())
+
+
+def _open(desk: Desk, home: Path, where: Whereabouts, address: Address, issuer: Oidc | None) -> None:
     """Let others enrol, beginning with the first administrator."""
     rosters, first = desk.access.rosters, First(home, where)
     assert isinstance(rosters, Rosters)
     authority = Path(address.ca).read_text(encoding="ascii") if address.ca else ""
     vouched = vouch(authority, own_key(home), time=_since(address.ca))
-    desk.open_to(Town(where.audience, authority, first, vouched), rosters)
+    rosters.vouched = issuer is not None
+    desk.open_to(Town(where.audience, authority, first, vouched, issuer), rosters)
     if rosters.get(FEDERATION) is not None:
         first.done()
         return

@@ -14,7 +14,8 @@ import msgspec
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything a coordinator needs to begin. `tls` None: with a certificate, and wherever others can come from.
 
-    `public_url`: how others reach it; whoever comes is then known by a key, and nobody by a token.
+    `public_url`: how others reach it; whoever comes is then known by a key, and nobody by a token. `oidc_issuer`: the URL of who
+    vouches for users' names, with the coordinator's id there (`oidc_client`), and whom its tokens are for, if that is another.
     """
 
     home: Path
@@ -25,6 +26,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     tls: bool | None = None
     embedded_host: bool = True
     public_url: str = ""
+    oidc_issuer: str = ""
+    oidc_client: str = ""
+    oidc_audience: str = ""
     machine_lifetime: float = (
         7 * 86_400.0
     )  # seconds for which a node's or host's credential is good when it was renewed

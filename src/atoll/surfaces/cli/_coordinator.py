@@ -27,7 +27,8 @@ def start(values: Namespace, out: Output) -> int:
     settings = Settings(
         home=folder, host=values.host or "127.0.0.1", port=_PORT if values.port is None else values.port,
         tls_cert=values.tls_cert, tls_key=values.tls_key, tls=True if values.tls else None, embedded_host=not values.no_host,
-        public_url=(values.public_url or "").rstrip("/"),
+        public_url=(values.public_url or "").rstrip("/"), oidc_issuer=values.oidc_issuer or "", oidc_client=values.oidc_client or "",
+        oidc_audience=values.oidc_audience or "",
     )  # fmt: skip
     leave_signals_to_the_daemon()
 

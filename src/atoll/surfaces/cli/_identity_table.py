@@ -32,7 +32,7 @@ IDENTITY = (
         notes="The link holds the invitation's secret: whoever has it first can join in that name, once.",
     ),
     Command(
-        "login", "enrol yourself: with an invitation's link, or with a code that an administrator approves",
+        "login", "enrol yourself: with a link, at the coordinator's issuer, or with a code that an administrator approves",
         examples=(
             ("atoll login 'atoll://...'", "with an invitation"),
             ("atoll login https://fl.example.org", "prints a code; an administrator does: atoll user approve CODE --role scientist"),
@@ -43,6 +43,7 @@ IDENTITY = (
             Option("--name", "NAME", "without a link: what to call you; your login's name when left out"),
             Option("--ca", "FILE", "without a link: the certificate to trust, as PEM", completes=FILES),
             Option("--context", "NAME", "what to call it here; by its federation or coordinator when left out"),
+            Option("--code", help="without a link: with a code, though the coordinator has an issuer"),
             Option("--new-key", help="make a new key, for one that was revoked or lost"),
         ),
         notes="Your key is made on this machine and stays here. If an answer is lost, the same command goes on with the same key.",
@@ -57,11 +58,11 @@ IDENTITY = (
         arguments=(Argument("NAME", "", "the user"), Argument("ROLE", "", "the role", choices=_ROLES)), options=(_FEDERATION, _ON),
     ),
     Command(
-        "user approve", "let somebody in who told you their code, who waits, or who was away for too long",
+        "user approve", "let somebody in who told you their code, whom the issuer vouches for, who waits, or was away for too long",
         examples=(("atoll user approve ABCD-2345 --role scientist", ""), ("atoll user approve ada@example.org", "")),
         arguments=(Argument("NAME", "", "a code, or a user's name"),),
         options=(
-            Option("--role", "ROLE", "with a code: what they are to be", choices=_ROLES),
+            Option("--role", "ROLE", "of whoever logs in with a code, or at the issuer", choices=_ROLES),
             Option("--called", "NAME", "with a code: what to call them, instead of what they say"), _FEDERATION, _ON,
         ),
     ),

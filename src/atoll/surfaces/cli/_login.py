@@ -21,11 +21,11 @@ from atoll.surfaces.cli._home import contexts_file
 from atoll.surfaces.cli._output import Output
 from atoll.surfaces.cli._words import until
 from atoll.values import ConfigError
-from atoll.wire import Address, Enrolled, Me
+from atoll.wire import Address, Enrolled, Issuer, Me
 
 
 def login(values: Namespace, out: Output) -> int:
-    """Enrol this user with a link, or with a code that an administrator approves."""
+    """Enrol this user with a link, at the coordinator's issuer, or with a code that an administrator approves."""
     where = values.where or needed(None).url
     if where.startswith("atoll"):
         link = Link.read(where)
@@ -44,7 +44,11 @@ def login(values: Namespace, out: Output) -> int:
         key = _key(places, context, known.audience if known else "", new=values.new_key)
         ca = str(Path(values.ca).expanduser().resolve()) if values.ca else known.ca if known else ""
         name = values.name or re.sub(r"[^A-Za-z0-9_.@+-]+", "-", getpass.getuser())
-        done = ask_in(Address(url, ca=ca), federation, name, key, tell=_tells(out))
+        pinned = known.root if known and (known.url, known.federation) == (url, federation) else ""
+        vouch = None if values.code else _vouches(url, out)
+        done = ask_in(
+            Address(url, ca=ca), federation, name, key, tell=_tells(out), vouch=vouch, pinned=pinned
+        )
     return _remember(context, done, out)
 
 
@@ -136,6 +140,28 @@ def _tells(out: Output) -> Callable[[str, str], None]:
         say(f"waiting, to join {federation}; ^C ends this, and the same command goes on with the same code")
 
     return tells
+
+
+def _vouches(url: str, out: Output) -> Callable[[Issuer, str], str]:
+    say = out.note if out.as_json else out.line
+
+    def tells(address: str, code: str) -> None:
+        say(f"log in at      {out.paint(address, 'bold')}")
+        say(f"and type       {out.paint(code, 'bold')}")
+        say("waiting for that; ^C ends this")
+
+    def vouches(issuer: Issuer, id: str) -> str:
+        from atoll.surfaces._device import check_near, log_in
+
+        check_near(issuer, url)
+        say(f"{url} knows its users by {issuer.issuer}")
+        token = log_in(issuer, id, tell=tells)
+        say(
+            "you are logged in there. If an administrator has to let you in yet, your e-mail address will do in place of a code"
+        )
+        return token
+
+    return vouches
 
 
 def _context(places: Places, asked: str | None, host: str, federation: str, audience: str) -> str:

@@ -18,7 +18,7 @@ from atoll.surfaces.cli._machine import approved, revoked
 from atoll.surfaces.cli._output import Output
 from atoll.surfaces.cli._words import until
 from atoll.values import ConfigError
-from atoll.wire import Invited, MemberInfo, Refused
+from atoll.wire import Invited, MemberInfo, Refused, Waiting
 
 T = TypeVar("T")
 
@@ -38,13 +38,10 @@ def ls(values: Namespace, out: Output) -> int:
          "users": [{"name": m.name, "id": m.id, "kind": m.kind, "roles": m.roles, "owner": m.owner, "waiting": m.waiting,
                     "expires": m.expires} for m in users],
          "invited": [{"name": i.name, "kind": i.kind, "roles": i.roles, "expires": i.expires} for i in invited],
-         "asking": [{"code": w.code, "name": w.name, "expires": w.expires} for w in waiting]},
+         "asking": [{"code": w.code, "name": w.name, "expires": w.expires, "issuer": w.issuer} for w in waiting]},
     )  # fmt: skip
     rows = [_member(m, out) for m in users] + [_invited(i) for i in invited]
-    rows += [
-        (w.name or "-", "-", f"asks to be let in: atoll user approve {w.code} --role ROLE", "-")
-        for w in waiting
-    ]
+    rows += [_asks(w) for w in waiting]
     out.table(("NAME", "ROLES", "STATUS", "KEY"), rows)
     return 0
 
@@ -67,7 +64,8 @@ def grant(values: Namespace, out: Output) -> int:
 
 def approve(values: Namespace, out: Output) -> int:
     """Let somebody in who told their code, or who waits."""
-    if not _CODE.fullmatch(values.name):
+    known = _CODE.fullmatch(values.name)
+    if not known and not values.role:
         return approved(values, out, "user")
     if not values.role:
         raise ConfigError(
@@ -77,7 +75,14 @@ def approve(values: Namespace, out: Output) -> int:
         )
     wanted = role(values.role)
     with administering(needed(values.on), values.federation) as administrator:
-        made = administrator.welcome(values.name, wanted, values.called or "")
+        code = values.name
+        if not known:
+            found = administrator.vouched_for(values.name)
+            if found is None:
+                return approved(values, out, "user")
+            code = found.code
+            out.line(f"{found.issuer} vouches for {found.name}, who was shown the code {code}")
+        made = administrator.welcome(code, wanted, values.called or "")
     out.document(
         "atoll.user/1",
         {"name": made.name, "id": "", "federation": administrator.federation, "roles": made.roles},
@@ -114,6 +119,14 @@ def _member(m: MemberInfo, out: Output) -> tuple[str, ...]:
     else:
         status = out.paint(f"good {until(left)}" if m.expires else "good", "green")
     return m.name, ", ".join(m.roles), status, m.id
+
+
+def _asks(w: Waiting) -> tuple[str, ...]:
+    if w.issuer:
+        asks = f"asks to be let in, {w.issuer} vouches for the name: atoll user approve {w.name} --role ROLE"
+    else:
+        asks = f"asks to be let in: atoll user approve {w.code} --role ROLE"
+    return w.name or "-", "-", asks, "-"
 
 
 def _invited(i: Invited) -> tuple[str, ...]:
