@@ -60,7 +60,13 @@ NEEDED = {
     "GET /metrics": P.METRICS_SEE,
     "GET /v1/about": P.SELF_SEE,
 }
-FOR_ANYBODY = {"GET /v1/ca", "POST /v1/roots", "POST /v1/enrol", "POST /v1/enrol/ask"}  # who is not known yet
+FOR_ANYBODY = {
+    "GET /v1/ca",
+    "GET /v1/enrol/issuer",
+    "POST /v1/roots",
+    "POST /v1/enrol",
+    "POST /v1/enrol/ask",
+}  # who is not known yet
 COLUMNS = (
     Role.ADMINISTRATOR,
     Role.SCIENTIST,
