@@ -338,9 +338,9 @@ def test_every_member_can_check_the_roster(settled: Town, who: str):
 
 
 def test_a_coordinator_of_one_machine_enrols_nobody(coordinator: Any):
-    with coordinator() as process:
-        from door_world import Caller
+    from door_world import Caller
 
-        said = Caller(process)("GET", "/v1/ca")
-        assert (said.status, said.code) == (404, "identity.not-here")
-        assert Caller(process)("GET", "/v1/me").document["kind"] == "local"
+    ask = Caller(coordinator())
+    said = ask("GET", "/v1/ca")
+    assert (said.status, said.code) == (404, "identity.not-here")
+    assert ask("GET", "/v1/me").document["kind"] == "local"
