@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from atoll.service.host._settings import CUT_OFF, FENCED, STOP, Order
+from atoll.service.host._settings import CUT_OFF, FENCED, STOP, STOPPED, Order
 from atoll.service.host._starting import Process, Starting, kill
 from atoll.service.workshop import Prepared
 
@@ -100,7 +100,8 @@ class Child:
             with contextlib.suppress(OSError):  # what it left behind
                 os.killpg(process.pid, signal.SIGKILL)
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
-        return End(how, 0 if code in (FENCED, CUT_OFF) else code, "".join(self._said)[-20_000:])
+        faultless = code in (STOPPED, FENCED, CUT_OFF)  # a run that was stopped may have been resumed by now
+        return End(how, 0 if faultless else code, "".join(self._said)[-20_000:])
 
     def _start(self, prepared: Prepared) -> Process | None:
         self._folder.mkdir(parents=True, exist_ok=True)
