@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from atoll.identity._errors import IdentityError
-from atoll.values import sync_folder, write_all
+from atoll.values import write_privately
 
 RAW, SIGNATURE = 32, 64  # bytes of a seed or a public key, and of a signature
 _LARGEST_FILE = 10_000
@@ -138,7 +138,7 @@ class Key:
             )
         pem = self._secret.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         try:
-            _write(path, pem)
+            write_privately(path, pem)
         except OSError as error:
             raise IdentityError(
                 "identity.no-key", f"the key can't be written to {path}: {error}", "mend the folder"
@@ -190,19 +190,3 @@ def _secret_of(content: bytes, path: Path) -> Ed25519PrivateKey:
             "identity.bad-key", f"{path} holds no Ed25519 key without a password", "name the right file"
         )
     return secret
-
-
-def _write(path: Path, content: bytes) -> None:
-    beside = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
-    try:
-        try:
-            write_all(descriptor, content)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        os.replace(beside, path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
-    sync_folder(path.parent)

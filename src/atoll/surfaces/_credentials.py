@@ -5,13 +5,12 @@ Doesn't know how it came there. Beside it lies the key, `key.pem`, which never l
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from atoll.values import UNREADABLE, ConfigError, sync_folder
+from atoll.values import UNREADABLE, ConfigError, write_privately
 
 if TYPE_CHECKING:
     from atoll.identity import Both
@@ -53,6 +52,7 @@ class Credentials(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     def save(self, home: Path) -> None:
         """Write them, durably, for their owner's eyes."""
         body = msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n"
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
         write_privately(home / FILE, body)
 
 
@@ -76,15 +76,3 @@ def remember_rotation(home: Path, said: Both) -> None:
     kept = msgspec.json.decode(path.read_bytes(), type=list[Both]) if path.exists() else []
     kept = [one for one in kept if one.second.by != said.second.by]
     write_privately(path, msgspec.json.encode([*kept, said]))
-
-
-def write_privately(path: Path, content: bytes) -> None:
-    """Write a file for its owner's eyes alone, durably: all of it or nothing."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(beside, path)
-    sync_folder(path.parent)

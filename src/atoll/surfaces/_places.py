@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from atoll.surfaces.cli._home import contexts_file, home
-from atoll.values import UNREADABLE, ConfigError, NotFound, suggestion
+from atoll.values import UNREADABLE, ConfigError, NotFound, suggestion, write_privately
 
 if TYPE_CHECKING:
     from atoll.wire import Address
@@ -70,10 +70,7 @@ class Places(msgspec.Struct, kw_only=True):
         """Write them, for this user's eyes only."""
         path = Path(contexts_file())
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        new = path.with_name(f".{path.name}.{os.getpid()}")
-        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n")
-        new.replace(path)
+        write_privately(path, msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n")
 
     def get(self, name: str) -> Place | None:
         """The place of that name, `CONTEXT` or `CONTEXT/FEDERATION`; None is the simulation. Raises `NotFound`."""

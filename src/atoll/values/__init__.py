@@ -23,6 +23,7 @@ from atoll.values._errors import (
     TooFewReplies,
 )
 from atoll.values._failpoints import FAILPOINTS, failpoint, register
+from atoll.values._files import sync_folder, write_all, write_privately
 from atoll.values._folds import BLOCK, Contribution, Fold, Mean
 from atoll.values._ids import derive_seed, new_run_id, seeds_below
 from atoll.values._metrics import Metrics, Scalar
@@ -43,9 +44,7 @@ from atoll.values._safetensors import (
     from_buffer,
     map_file,
     parts,
-    sync_folder,
     to_bytes,
-    write_all,
     write_file,
 )
 from atoll.values._sizes import nbytes
@@ -107,4 +106,5 @@ __all__ = [
     "unpack_buffer",
     "write_all",
     "write_file",
+    "write_privately",
 ]

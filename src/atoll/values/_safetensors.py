@@ -22,12 +22,12 @@ import numpy as np
 from atoll.values._arrays import RESERVED, Array, Arrays
 from atoll.values._dtypes import CODE, MAX_DIMENSIONS, dtype_of
 from atoll.values._errors import ArraysError
+from atoll.values._files import sync_folder, write_all
 
 MAX_HEADER = 100_000_000  # bytes; the format's own limit
 MAX_ARRAYS = 1_000_000
 MAX_EXTENT = 1 << 48  # of an empty array's other dimensions together, within what numpy can express
 PREFIX = "sha256:"
-_CHUNK = 8 << 20  # bytes handed to one write
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,23 +105,6 @@ def write_file(path: Path, arrays: Arrays, *, durable: bool = True) -> None:
         raise
     if durable:
         sync_folder(path.parent)
-
-
-def write_all(descriptor: int, part: bytes | memoryview) -> None:
-    """Write every byte, some megabytes at a time."""
-    view = memoryview(part)
-    while view.nbytes:
-        view = view[os.write(descriptor, view[:_CHUNK]) :]
-
-
-def sync_folder(folder: Path) -> None:
-    """Make a rename inside a folder durable (where the system can open folders)."""
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def map_file(path: Path) -> tuple[Arrays, dict[str, str]]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import http.client
-import os
 import re
 import ssl
 from dataclasses import replace
@@ -18,7 +17,7 @@ from pathlib import Path
 import msgspec
 
 from atoll.identity import IdentityError, Key, PublicKey, from_base64, to_base64
-from atoll.values import UNREADABLE, sync_folder
+from atoll.values import UNREADABLE, write_privately
 from atoll.wire._client import Unreachable
 from atoll.wire._connection import Connection
 from atoll.wire._identity_messages import Authority
@@ -52,13 +51,7 @@ def keep_authority(found: Authority, path: Path, *, audience: str) -> None:
     """Write an authority to a file that `renew_authority` may change."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     content = f"# authority of {audience}, since {found.time}\n{found.pem}".encode()
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(beside, path)
-    sync_folder(path.parent)
+    write_privately(path, content)
 
 
 def renew_authority(address: Address) -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from atoll.identity import Key
 from atoll.journal import FileLock
-from atoll.values import AtollError, ConfigError, JournalError, sync_folder
+from atoll.values import AtollError, ConfigError, JournalError, write_privately
 from atoll.wire import Address
 
 KEY = "key.pem"
@@ -73,14 +73,8 @@ def withdraw(home: Path) -> None:
 
 def write(path: Path, body: bytes) -> None:
     """Write a file for its owner's eyes alone, durably: all of it or nothing. Raises `JournalError` (`coordinator.unusable`)."""
-    beside = path.with_suffix(".part")
     try:
-        with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(body)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-        sync_folder(path.parent)
+        write_privately(path, body)
     except OSError as error:
         mend = "choose a folder that you can write to, on a disk with space"
         raise JournalError("coordinator.unusable", f"{path} can't be used: {error}", mend) from error

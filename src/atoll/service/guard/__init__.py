@@ -3,9 +3,8 @@
 Doesn't know what a node or a host does. It rests on rosters under roots that the machine pins, kept on its own disk.
 """
 
-from atoll.service.guard._durable import write_durably
 from atoll.service.guard._guard import Guard
 from atoll.service.guard._objections import Objection
 from atoll.service.guard._rosters import Rosters
 
-__all__ = ["Guard", "Objection", "Rosters", "write_durably"]
+__all__ = ["Guard", "Objection", "Rosters"]

@@ -13,9 +13,8 @@ from typing import final
 
 import msgspec
 
-from atoll.service.guard._durable import write_durably
 from atoll.service.guard._objections import Objection
-from atoll.values import UNREADABLE
+from atoll.values import UNREADABLE, write_privately
 
 LONGEST = 31 * 24 * 3600  # seconds that an order may be good for
 EARLY = 24 * 3600  # seconds by which its signer's clock may be ahead of this machine's
@@ -51,7 +50,7 @@ class Orders:
             had = self.taken(run)
             if had is None:
                 in_time(issued, order.expires, now)
-                write_durably(self._path(run), msgspec.json.encode(order))
+                write_privately(self._path(run), msgspec.json.encode(order))
             elif had.removed:
                 raise _replayed(f"run {run} was removed, and its order came again")
             elif had.order != order.order:
@@ -62,7 +61,7 @@ class Orders:
         with self._lock:
             had = self.taken(run)
             if had is not None and not had.removed:
-                write_durably(
+                write_privately(
                     self._path(run), msgspec.json.encode(msgspec.structs.replace(had, removed=True))
                 )
 

@@ -12,9 +12,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
-from atoll.service.guard._durable import write_durably
 from atoll.service.guard._objections import Objection
-from atoll.values import AtollError
+from atoll.values import AtollError, write_privately
 
 if TYPE_CHECKING:
     from atoll.identity import Roster
@@ -119,7 +118,7 @@ class Rosters:
         self._keep(federation, held)
 
     def _keep(self, federation: str, roster: Roster) -> None:
-        write_durably(self._path(federation), roster.export())
+        write_privately(self._path(federation), roster.export())
         self._held[federation] = roster
 
     def _path(self, federation: str) -> Path:

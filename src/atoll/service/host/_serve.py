@@ -6,7 +6,6 @@ Doesn't know which command started it.
 from __future__ import annotations
 
 import contextlib
-import os
 import secrets
 import shutil
 import threading
@@ -18,7 +17,7 @@ from atoll.service._daemon import Ends, warn
 from atoll.service._rotation import has_new_key, key_of
 from atoll.service.host._host import Host
 from atoll.service.host._settings import HostSettings
-from atoll.values import AtollError, ConfigError, JournalError, sync_folder
+from atoll.values import AtollError, ConfigError, JournalError, write_privately
 
 
 def serve(
@@ -117,11 +116,6 @@ def _identity(home: Path) -> str:
     with contextlib.suppress(FileNotFoundError):
         if len(known := path.read_text(encoding="ascii").strip()) >= 16:
             return known
-    new, beside = secrets.token_hex(32), path.with_suffix(".part")
-    with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii") as file:
-        file.write(new)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(beside, path)
-    sync_folder(home)
+    new = secrets.token_hex(32)
+    write_privately(path, new.encode())
     return new

@@ -11,8 +11,7 @@ import shutil
 from pathlib import Path
 
 from atoll.journal import FileLock
-from atoll.service.guard import write_durably
-from atoll.values import AtollError, ConfigError, JournalError
+from atoll.values import AtollError, ConfigError, JournalError, write_privately
 
 
 class Home:
@@ -54,7 +53,7 @@ class Home:
             if len(known := path.read_text(encoding="ascii").strip()) >= 16:
                 return known
         new = secrets.token_hex(32)
-        write_durably(path, new.encode())
+        write_privately(path, new.encode())
         return new
 
 

@@ -20,13 +20,12 @@ from atoll.surfaces._credentials import (
     Credentials,
     Pin,
     credentials_in,
-    write_privately,
 )
 from atoll.surfaces._enrolling import Enrolment, reach, take_up
 from atoll.surfaces.cli._home import home
 from atoll.surfaces.cli._node import sources
 from atoll.surfaces.cli._output import Output
-from atoll.values import ConfigError
+from atoll.values import ConfigError, write_privately
 from atoll.wire import Enrolled
 
 
@@ -41,6 +40,7 @@ def join(values: Namespace, out: Output) -> int:
     done = take_up(link, folder / KEY, reach(link, folder / AUTHORITY), waits=_waits(out))
     credentials = _kept(before, link, done, data)
     if done.roster:
+        (folder / "rosters").mkdir(parents=True, exist_ok=True, mode=0o700)
         write_privately(folder / "rosters" / f"{link.federation}.json", done.roster)
     credentials.save(folder)
     start = _start(link.kind, folder, credentials)
