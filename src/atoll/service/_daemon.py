@@ -72,6 +72,18 @@ class Ends:
         self.put(None)
 
 
+def once(ready: Callable[[], None]) -> Callable[[], None]:
+    """What is welcome again after a while has been ready before: it is told the first time alone."""
+    told: list[bool] = []
+
+    def tell() -> None:
+        if not told:
+            told.append(True)
+            ready()
+
+    return tell
+
+
 def warn(text: str) -> None:
     """A line for whoever runs the daemon."""
     now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

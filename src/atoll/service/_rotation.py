@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
 
+from msgspec.structs import replace
+
+from atoll.service._daemon import warn
 from atoll.values import AtollError, sync_folder
 from atoll.wire import Address, Client, Me
 
@@ -24,6 +27,18 @@ def key_of(address: Address) -> str:
     from atoll.identity import Key  # slow to import, and not wanted where there are no keys
 
     return Key.load(address.key).id
+
+
+def going_on(address: Address, serve: Callable[[], BaseException | None], what: str) -> None:
+    """Serve until that was asked to end (None). Raises why it can't go on, but with a new key it does."""
+    while True:
+        used = key_of(address)
+        why = serve()
+        if why is None:
+            return
+        if not has_new_key(address, used, why):
+            raise why
+        warn(f"this {what} has a new key, and goes on with it")
 
 
 def has_new_key(address: Address, used: str, why: BaseException) -> bool:

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from atoll.journal import FileLock, one_at_a_time
-from atoll.service._daemon import Ends, warn
-from atoll.service._rotation import has_new_key, key_of
+from atoll.service._daemon import Ends, once, warn
+from atoll.service._rotation import going_on
 from atoll.service.host._host import Host
 from atoll.service.host._settings import HostSettings
 from atoll.values import AtollError, ConfigError, JournalError, write_privately
@@ -32,17 +32,10 @@ def serve(
     """
     home = Path(settings.home).expanduser().resolve()
     with _alone(home, wait=until is not None):
-        ends, tell = Ends(), _once(ready or _telling(settings))
+        ends, tell = Ends(), once(ready or _telling(settings))
         if until is not None:
             _beside(until, ends)
-        while True:
-            used = key_of(settings.coordinator)
-            why = _serve(settings, home, ends, tell)
-            if why is None:
-                return
-            if not has_new_key(settings.coordinator, used, why):
-                raise why
-            warn("this host has a new key, and goes on with it")
+        going_on(settings.coordinator, lambda: _serve(settings, home, ends, tell), "host")
 
 
 def _serve(
@@ -73,18 +66,6 @@ def _beside(work: Callable[[], None], ends: Ends) -> None:
 def _telling(settings: HostSettings) -> Callable[[], None]:
     slots = f"{settings.slots} slot{'s' if settings.slots > 1 else ''}"
     return lambda: print(f"host {settings.name} is ready at {settings.coordinator.url} ({slots})", flush=True)
-
-
-def _once(ready: Callable[[], None]) -> Callable[[], None]:
-    """What is welcome again after a while has been ready before."""
-    told: list[bool] = []
-
-    def tell() -> None:
-        if not told:
-            told.append(True)
-            ready()
-
-    return tell
 
 
 def _alone(home: Path, *, wait: bool) -> contextlib.ExitStack:

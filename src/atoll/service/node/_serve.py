@@ -9,8 +9,8 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from atoll.service._daemon import Ends, warn
-from atoll.service._rotation import has_new_key, key_of
+from atoll.service._daemon import Ends, once, warn
+from atoll.service._rotation import going_on
 from atoll.service.guard import Guard, Rosters
 from atoll.service.node._home import Home
 from atoll.service.node._launch import Launcher
@@ -26,16 +26,9 @@ def serve(settings: NodeSettings, *, ready: Callable[[], None] | None = None) ->
 
     Raises `AtollError` when the home is taken, or the coordinator refuses it for good."""
     home = Home(Path(settings.home).expanduser().resolve())
-    ends, tell = Ends(), _once(ready or _telling(settings))
+    ends, tell = Ends(), once(ready or _telling(settings))
     try:
-        while True:
-            used = key_of(settings.coordinator)
-            why = _serve(settings, home, ends, tell)
-            if why is None:
-                return
-            if not has_new_key(settings.coordinator, used, why):
-                raise why
-            warn("this node has a new key, and goes on with it")
+        going_on(settings.coordinator, lambda: _serve(settings, home, ends, tell), "node")
     finally:
         home.close()
 
@@ -79,17 +72,6 @@ def _link(settings: NodeSettings, coordinator: Coordinator, node: Node, ready: C
     return Link(
         coordinator, node, node.weather, resources=found, data=list(settings.data), welcome=welcome, warn=warn
     )
-
-
-def _once(ready: Callable[[], None]) -> Callable[[], None]:
-    told: list[bool] = []
-
-    def tell() -> None:
-        if not told:
-            told.append(True)
-            ready()
-
-    return tell
 
 
 def _telling(settings: NodeSettings) -> Callable[[], None]:
