@@ -79,7 +79,7 @@ async def drive(world: World) -> None:
                 await program.say(wait=30)
         await program.commit(round, metrics={"sum": float(sum(map(len, program.outcomes)))})
         await asyncio.sleep(0.02)
-    await world.desk.sweep(0)
+    await world.desk.tidying.sweep(0)
     await program.finish()
 
 

@@ -269,8 +269,7 @@ class World:
         for run in self.desk._books.runs.values():
             if run.hold is not None:
                 run.hold.release()
-        if self.desk._marking is not None:
-            self.desk._marking.cancel()
+        self.desk.tidying.abandon()
         self.desk._books.registry.close()
         self.desk._books.audit.abandon()
         self.journal.close()

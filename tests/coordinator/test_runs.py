@@ -430,14 +430,14 @@ def test_what_no_body_names_any_more_goes_and_what_one_names_stays(play: Any) ->
         offer = (await a.poll()).offers[0]
         assert offer.task.objects == {task: 4}
         await a.reply(offer, good("r", objects={reply: 5}))
-        assert await world.desk.sweep(3600) == 0
+        assert await world.desk.tidying.sweep(3600) == 0
         await program.say(objects={"model-1": Manifest(objects={model: 5})})
         await program.commit(1)
         await asyncio.sleep(0.05)
         assert world.store.has([task, reply, model, orphan, world.bundle]) == {model, orphan, world.bundle}
         await world.crash()
         await settle()
-        assert await world.desk.sweep(0) == 1
+        assert await world.desk.tidying.sweep(0) == 1
         assert world.store.has([model, orphan, world.bundle]) == {model, world.bundle}
         await program.finish()
         await world.desk.remove(program.run)

@@ -5,7 +5,6 @@ Doesn't know HTTP. It lives on the event loop; what it writes goes through the j
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,9 +16,9 @@ from atoll.identity import Permission
 from atoll.journal import Ledger
 from atoll.service.coordinator._access import Access, forbidden
 from atoll.service.coordinator._audit_rolls import fill as fill_rolls
-from atoll.service.coordinator._books import Books, log
+from atoll.service.coordinator._books import Books
 from atoll.service.coordinator._checks import Checks
-from atoll.service.coordinator._clock import Clock, SystemClock, Timer
+from atoll.service.coordinator._clock import Clock, SystemClock
 from atoll.service.coordinator._enrolment import Enrolment, Town
 from atoll.service.coordinator._federations import Federations
 from atoll.service.coordinator._hearing import Hearing
@@ -37,7 +36,7 @@ from atoll.service.coordinator._run import Run
 from atoll.service.coordinator._run_keys import RunKeys
 from atoll.service.coordinator._runs import Runs
 from atoll.service.coordinator._showing import Showing
-from atoll.service.coordinator._sweeping import GRACE
+from atoll.service.coordinator._tidying import Tidying
 from atoll.service.coordinator._traffic import Traffic
 from atoll.store import Store
 from atoll.values import AtollError
@@ -74,7 +73,6 @@ from atoll.wire import (
     Welcome,
 )
 
-SWEEP = 300.0  # seconds between two looks for what nobody ever named
 M = TypeVar("M", Hello, Poll, Answer, Lines, ProbeResult, HostPoll, RunEnded)
 
 
@@ -94,7 +92,8 @@ class Desk:
         self._federations = Federations(books, self._nodes, self.access)
         self.records = Records(books, self.access, self._federations)
         self.traffic = Traffic(books, self.access, self._nodes, self._federations)
-        books.tenancy.apart, books.tenancy.complete = self.access.identified, self._marked
+        self.tidying = Tidying(books)
+        books.tenancy.apart, books.tenancy.complete = self.access.identified, self.tidying.marked
         self.enrolment = Enrolment(self.access, books.clock)
         self._replies = Replies(books, self._nodes)
         self._hearing = Hearing(books)
@@ -105,8 +104,6 @@ class Desk:
         self._hosts.end, self._programs.finished = self._runs.end, self._runs.finished
         self._runs.over = self.run_keys.ended
         books.reloaded = self._reloaded
-        self._marking: asyncio.Future[None] | None = None
-        self._timer: Timer | None = None
 
     def open_to(self, town: Town, rosters: KeptRosters) -> None:
         """Let others enrol."""
@@ -119,18 +116,13 @@ class Desk:
             fill_rolls(self._books.audit, self._books.registry)
         self._runs.restore()
         self.run_keys.restore()
-        self._marking = asyncio.create_task(self._mark())
+        self.tidying.start()
         self.records.began()
 
     async def close(self) -> None:
         """Answer whoever waits, and write what is to be written."""
         self.drain()
-        if self._timer is not None:
-            self._timer.cancel()
-        if self._marking is not None:
-            self._marking.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._marking
+        await self.tidying.close()
         self._books.usage.flush()
         with contextlib.suppress(AtollError):
             await self._books.durable()
@@ -343,11 +335,6 @@ class Desk:
         """Return when objects of a federation may be put there, or got. Raises `Refusal`."""
         self._federations.reach(federation, who, permission, own=True)
 
-    async def sweep(self, grace: float = GRACE) -> int:
-        """Remove objects that nobody names and nobody touched for so many seconds; returns how many."""
-        await self._books.marks.clear()
-        return await self._books.marks.sweep(grace)
-
     def stall(self, reason: str) -> None:
         """Something could not be written outside of the desk (an object, say): runs show why they wait."""
         self._books.stall(reason)
@@ -385,11 +372,6 @@ class Desk:
         facts = self._reach.facts(what["run"]) if "run" in what and "federation" not in what else None
         self._books.audit.add(kind, who.id, {**what, "federation": facts.federation} if facts else what)
 
-    async def _marked(self) -> None:
-        """Return when it is known what all runs name."""
-        if not self._books.marks.complete and self._marking is not None:
-            await asyncio.shield(self._marking)
-
     def _own(self, message: M, who: Principal) -> M:
         """What a daemon says of itself, under the name that its key has: what it calls itself counts for nothing."""
         if not self.access.identified:
@@ -413,28 +395,3 @@ class Desk:
         self._nodes.reloaded(before, after)
         for call in after.calls.open():
             self._replies.watch(after, call)
-
-    async def _mark(self) -> None:
-        """Know what every run names; only then anything may be removed."""
-        for summary in self._books.journal.runs():
-            if summary.id not in self._books.runs:
-                with contextlib.suppress(AtollError):
-                    self._books.mark(summary.id)
-            await asyncio.sleep(0)
-        self._books.marks.complete = True
-        self._books.collect()
-        self._sweep_soon()
-
-    def _sweep_soon(self) -> None:
-        self._timer = self._books.clock.call_later(SWEEP, self._sweep)
-
-    def _sweep(self) -> None:
-        self._marking = asyncio.ensure_future(self._swept())
-
-    async def _swept(self) -> None:
-        try:
-            await self.sweep()
-        except AtollError as error:
-            log.warning("sweeping: %s", error.message)
-        finally:
-            self._sweep_soon()
