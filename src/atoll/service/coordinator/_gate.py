@@ -72,7 +72,7 @@ class TokenGate:
             self._admit_here(scope.authority or headers.get("host") or "", headers.get("origin"))
         given = (headers.get("authorization") or "").encode("utf-8", "surrogateescape")
         if not hmac.compare_digest(given, self._token):
-            mend = "its token lies in the coordinator's home: atoll context add NAME URL --token-file FILE"
+            mend = "its token lies in the coordinator's home, in the file `token`: --token-file FILE"
             raise Refusal(401, "request.no-token", "the request has no token, or a wrong one", mend)
         return OWNER
 
