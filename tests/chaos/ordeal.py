@@ -185,8 +185,14 @@ class Ordeal:
             assert time.monotonic() < until, self.tails()
             self._moment()
 
-    def begin(self, *, rounds: int, work: float = 0.0, floats: int = 1000, seed: int = 11) -> str:
-        """Begin the run; returns its id."""
+    def begin(
+        self, *, rounds: int, work: float = 0.0, floats: int = 1000, seed: int = 11, gated: bool = False
+    ) -> str:
+        """Begin the run; returns its id. `gated`: no training of a round ends before `open_gate` let it."""
+        gates = self.folder / "gates"
+        gates.mkdir(exist_ok=True)
+        for round in range(1, rounds + 1) if gated else ():
+            os.mkfifo(gates / str(round))
         project, bundle = read_project(APP), pack_bundle(APP)
         push(self.client, "default", {bundle.digest: bundle.body})
         config = {
@@ -195,6 +201,7 @@ class Ordeal:
             "work": work,
             "ledger": str(self.ledger),
             "bell": str(self.folder / "bell"),
+            "gates": str(gates) if gated else "",
         }
         app = {"name": project.name, "server": project.server, "client": project.client}
         nodes = [f"node-{i}" for i in range(self.count)]
@@ -204,7 +211,7 @@ class Ordeal:
         if self.keys:
             body = ordered(body, Path(self.address.key))
         info = self.client.call("POST", "/v1/runs", body, RunInfo)
-        self.run, self._trainings = str(info.summary["id"]), rounds * self.count
+        self.run = str(info.summary["id"])
         return self.run
 
     @property
@@ -212,14 +219,19 @@ class Ordeal:
         """Where the clients note what they do."""
         return self.folder / "ledger"
 
-    def hear(self, lines: int) -> bool:
-        """Wait until so many more trainings have begun or ended. False: nothing was heard for long."""
+    def hear(self, lines: int) -> None:
+        """Wait until so many more trainings have begun or ended, or nothing was heard for a second."""
         for _ in range(lines):
-            ready, _, _ = select.select([self._bell], [], [], PATIENCE)
-            if not ready:
-                return False
+            if not select.select([self._bell], [], [], 1.0)[0]:
+                return
             os.read(self._bell, 1)
-        return True
+
+    def open_gate(self, round: int) -> None:
+        """Let the trainings of a round go on, those to come as well."""
+        gate = os.open(
+            self.folder / "gates" / str(round), os.O_RDWR
+        )  # whoever reads needs somebody who could write
+        self._open.callback(os.close, gate)
 
     def events(self, after: int = 0, wait: float = 0.0) -> tuple[list[tuple[int, Event]], bool]:
         """Events of the run, one page of them, and whether more can come."""
@@ -246,10 +258,6 @@ class Ordeal:
                 if isinstance(event, Finished):
                     return event
         raise AssertionError(f"no progress for {patience:g} s\n{self.tails()}")
-
-    def trained(self) -> bool:
-        """Whether every training has ended; who knows that is the clients' ledger, whoever is there to be asked."""
-        return len(self.noted().ended) >= self._trainings
 
     def model(self) -> Arrays:
         """The model that the run ended with: its last committed state."""

@@ -14,6 +14,8 @@ def train(model, ctx):
     count = ctx.state.get("count", 0) + 1
     ctx.state["count"] = count
     note(ctx, "begin", count)
+    if ctx.config.gates:  # a round's is opened when its part of the kills is done
+        os.close(os.open(f"{ctx.config.gates}/{ctx.round}", os.O_RDONLY))
     until = time.perf_counter() + ctx.config.work
     while time.perf_counter() < until:
         pass
