@@ -7,24 +7,25 @@ from __future__ import annotations
 
 import numpy as np
 
+from atoll.algorithms._rule import Rule, WeightedMean, combined
 from atoll.app import Ask, State, Task
-from atoll.values import Array, Arrays, ConfigError, Mean
+from atoll.values import Array, Arrays, ConfigError
 
 
 class FedAvgM:
     """Server momentum: v <- beta v + (x - mean_k x_k); x <- x - eta v.
 
     Hsu et al. 2019, arXiv:1909.06335, section 4.4. State: `model`, `momentum` (floats only: integers, such as counters of
-    batches, take the mean). `momentum` is beta, from 0 to below 1; `lr` is eta, over 0.
+    batches, take the mean). `momentum` is beta, from 0 to below 1; `lr` is eta, over 0; `rule` combines the replies (the mean by weight).
     Raises `ConfigError` (`algorithm.invalid`).
     """
 
-    def __init__(self, *, momentum: float = 0.9, lr: float = 1.0) -> None:
+    def __init__(self, *, momentum: float = 0.9, lr: float = 1.0, rule: Rule | None = None) -> None:
         if not 0 <= momentum < 1 or not lr > 0:
             raise ConfigError(
                 "algorithm.invalid", f"FedAvgM takes 0 <= momentum < 1 and lr > 0, not {momentum} and {lr}"
             )
-        self.momentum, self.lr = momentum, lr
+        self.momentum, self.lr, self.rule = momentum, lr, rule or WeightedMean()
 
     def begin(self, model: Arrays) -> State:
         return {
@@ -33,10 +34,8 @@ class FedAvgM:
         }
 
     def round(self, state: State, ask: Ask) -> State:
-        mean = Mean()
-        for reply in ask(Task("train", {"model": state["model"]})):
-            mean.add(reply)
-        average, model = mean.finish(), state["model"]
+        model = state["model"]
+        average = combined(self.rule, ask, Task("train", {"model": model}))
         velocity = {n: self._velocity(v, model[n], average[n]) for n, v in state["momentum"].items()}
         moved = {
             n: _stepped(model[n], velocity[n], self.lr) if n in velocity else a for n, a in average.items()

@@ -26,6 +26,11 @@ class Ask(Protocol):
     @property
     def nodes(self) -> Sequence[str]: ...
 
+    @property
+    def expected(self) -> int:
+        """The number of good replies at which one asking of the cohort goes on; fewer come when nodes fail."""
+        ...
+
     def stream(self, task: Task, *, concurrency: int) -> Stream: ...
 
 
@@ -98,6 +103,11 @@ class _Asking:
     @property
     def nodes(self) -> Sequence[str]:
         return self._fleet.nodes
+
+    @property
+    def expected(self) -> int:
+        available = len(self._fleet.nodes)
+        return self._schedule.enough(available, available)
 
     def __call__(self, task: Task | Mapping[str, Task]) -> Iterator[Reply]:
         configured = (
