@@ -40,10 +40,11 @@ $(VENV)/.demo: $(BIN)/python requirements/demo.txt $(SOURCE)
 	@$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 
-$(VENV)/.dev: $(BIN)/python requirements/dev.txt requirements/torch.txt $(SOURCE)
+$(VENV)/.dev: $(BIN)/python requirements/dev.txt requirements/torch.txt requirements/on-torch.txt $(SOURCE)
 	@echo "installing what the tests need"
 	@$(PIP) --require-hashes -r requirements/dev.txt
 	@$(PIP) -r requirements/torch.txt
+	@$(PIP) --require-hashes --no-deps -r requirements/on-torch.txt
 	@$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@ $(VENV)/.demo
 
@@ -111,12 +112,15 @@ bench: $(VENV)/.dev ## make bench NAME: measure; without a name: what can be mea
 	 else echo "make bench NAME, one of:"; ls benchmarks | sed -n 's/^\([a-z].*\)\.py$$/  \1/p'; fi
 
 # The locks hold hashes and neither an address nor torch, whose builds differ from machine to machine.
-LOCK = env UV_CUSTOM_COMPILE_COMMAND= $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-       --no-emit-index-url --no-annotate --no-header $(UPGRADE) pyproject.toml requirements/base.in
+COMPILE = env UV_CUSTOM_COMPILE_COMMAND= $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+          --no-emit-index-url --no-annotate --no-header --override requirements/no-torch.txt $(UPGRADE)
+LOCK    = $(COMPILE) pyproject.toml requirements/base.in
+EXTRAS  = samples pandas polars plot s3 oidc jax keras
 lock: $(VENV)/.dev ## pin the newest allowed versions again (UPGRADE=--upgrade takes newer ones)
-	@$(LOCK) requirements/dev.in --extra samples --extra pandas --extra polars --extra plot --extra s3 --extra oidc -o requirements/dev.txt
+	@$(LOCK) requirements/dev.in $(EXTRAS:%=--extra %) -o requirements/dev.txt
 	@$(LOCK) requirements/demo.in -c requirements/dev.txt -o requirements/demo.txt
 	@$(LOCK) -c requirements/dev.txt -o requirements/base.txt
+	@$(COMPILE) requirements/on-torch.in -c requirements/dev.txt -o requirements/on-torch.txt
 
 clean: ## forget what was installed and made
 	@rm -rf $(VENV) demo dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .import_linter.log .deptry.log
