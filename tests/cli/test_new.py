@@ -52,16 +52,24 @@ def test_an_unknown_template_is_refused(shell):
     assert "numpy" in said.err
 
 
-def test_torch_without_torch_says_how_to_install_it(shell, tmp_path):
+def test_a_template_whose_packages_are_missing_says_how_to_install_them(tmp_path):
     packages = tmp_path / "packages"
     packages.mkdir()
     installed = Path(next(p for p in site.getsitepackages() if (Path(p) / "numpy").exists()))
-    for name in ("numpy", "numpy.libs", "msgspec", "ml_dtypes"):
-        if (installed / name).exists():
-            (packages / name).symlink_to(installed / name)
+    here = [installed / name for name in ("numpy", "numpy.libs", "msgspec", "ml_dtypes")]
+    for path in (*here, *installed.glob("atoll-*.dist-info")):
+        if path.exists():
+            (packages / path.name).symlink_to(path)
     path = f"{Path(atoll.__file__).parents[1]}:{packages}"
     command = [sys.executable, "-S", "-m", "atoll", "new", "mine", "--template", "torch"]
     ran = subprocess.run(command, cwd=tmp_path, env={"PYTHONPATH": path}, capture_output=True, text=True, check=False)
     assert ran.returncode == 2
-    assert "pip install 'atoll[torch]'" in ran.stderr
+    assert "torch and mlxtend" in ran.stderr
+    assert "pip install 'atoll[torch,samples]'" in ran.stderr
     assert not (tmp_path / "mine").exists()
+
+
+def test_help_tells_what_each_template_is(shell):
+    said = shell("new", "--help").out
+    assert "  numpy  A small network" in said
+    assert "  torch  " in said

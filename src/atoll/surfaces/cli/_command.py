@@ -5,6 +5,10 @@ Doesn't know any. Plain classes and no imports, because `atoll --help` reads thi
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 RUNS, FILES, FOLDERS, CONTEXTS, NOTHING = "runs", "files", "folders", "contexts", ""
 
 
@@ -38,7 +42,7 @@ class Command:
     """One verb, or a noun and a verb: the module that carries it out is `_<module>`, the function has the verb's name."""
 
     def __init__(self, name: str, summary: str, *, examples: tuple[tuple[str, str], ...], module: str = "",
-                 arguments: tuple[Argument, ...] = (), options: tuple[Option, ...] = (), notes: str = "") -> None:  # fmt: skip
+                 arguments: tuple[Argument, ...] = (), options: tuple[Option, ...] = (), notes: str | Callable[[], str] = "") -> None:  # fmt: skip
         self.name, self.summary, self.examples, self.notes = name, summary, examples, notes
         self.group, _, verb = name.rpartition(" ")
         self.module = module or self.group or name

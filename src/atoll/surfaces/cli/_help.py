@@ -86,7 +86,8 @@ def of_command(c: Command) -> str:
     if arguments:
         sections += _section("Arguments", arguments)
     sections += _section("Options", options)
-    return "\n".join([f"atoll {c.name}: {c.summary}", *sections, *(["", c.notes] if c.notes else [])])
+    notes = c.notes if isinstance(c.notes, str) else c.notes()
+    return "\n".join([f"atoll {c.name}: {c.summary}", *sections, *(["", notes] if notes else [])])
 
 
 def _flags(flags: list[str], value: str) -> str:

@@ -15,12 +15,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from atoll.surfaces.cli._output import Output
+from atoll.surfaces.cli._templates import DEFAULT, FOLDER, about, installing, missing, templates
 from atoll.values import ConfigError, suggestion
 
-_TEMPLATES = Path(__file__).parent / "templates"
-_DEFAULT = "numpy"
-_NEEDS = {"torch": ("torch", "pip install 'atoll[torch]'")}
-_ABOUT = {"numpy": "a classifier in numpy: nothing else to install", "torch": "a neural network in PyTorch"}
 _LEFT_OUT = ("__pycache__", ".pyc")
 
 
@@ -33,7 +30,7 @@ def new(values: Namespace, out: Output) -> int:
         raise ConfigError(
             "new.exists", f"{folder} is there already, and nothing is overwritten", "choose another name"
         )
-    made = _copy(_TEMPLATES / template, folder, {"__package__": package, "__name__": name})
+    made = _copy(Path(FOLDER) / template, folder, {"__package__": package, "__name__": name})
     out.document(
         "atoll.new/1",
         {
@@ -83,26 +80,28 @@ def _is_installed(package: str) -> bool:
 
 def _template(asked: str | None, out: Output) -> str:
     """Which template. Raises `ConfigError`."""
-    known = sorted(p.name for p in _TEMPLATES.iterdir() if p.is_dir() and p.name not in _LEFT_OUT)
-    chosen = asked or (_choice(known, out) if out.interactive() and not out.as_json else _DEFAULT)
+    known = templates()
+    chosen = asked or (_choice(known, out) if out.interactive() and not out.as_json else DEFAULT)
     if chosen not in known:
         raise ConfigError(
             "new.unknown-template",
             f"there is no template `{chosen}`",
             suggestion(chosen, known, what="templates"),
         )
-    module, mend = _NEEDS.get(chosen, ("", ""))
-    if module and find_spec(module) is None:
+    if lacking := missing(chosen):
         raise ConfigError(
-            "new.missing-package", f"the template {chosen} needs {module}, which is not installed", mend
+            "new.missing-package",
+            f"the template {chosen} needs {' and '.join(lacking)}, which this Python doesn't have",
+            installing(lacking),
         )
     return chosen
 
 
-def _choice(known: list[str], out: Output) -> str:
+def _choice(known: tuple[str, ...], out: Output) -> str:
+    width = max(len(name) for name in known)
     for number, name in enumerate(known, start=1):
-        out.line(f"  {number}  {out.paint(name, 'bold')}  {_ABOUT.get(name, '')}")
-    answer = input(f"template [{_DEFAULT}]: ").strip() or _DEFAULT
+        out.line(f"  {number:2}  {out.paint(name.ljust(width), 'bold')}  {about(name)}")
+    answer = input(f"template [{DEFAULT}]: ").strip() or DEFAULT
     return known[int(answer) - 1] if answer.isdigit() and 0 < int(answer) <= len(known) else answer
 
 

@@ -9,6 +9,7 @@ from atoll.surfaces.cli._command import CONTEXTS, FILES, FOLDERS, RUNS, Argument
 from atoll.surfaces.cli._identity_table import IDENTITY
 from atoll.surfaces.cli._records_table import RECORDS
 from atoll.surfaces.cli._service_table import SERVICE
+from atoll.surfaces.cli._templates import DEFAULT, listing, templates
 
 _RUN = Argument("RUN", "", "@latest, a name, an id, or the beginning of one", completes=RUNS)
 _WORKERS = Option(
@@ -30,7 +31,7 @@ RUN_COMMANDS = (
         "new", "make an app from a template",
         examples=(("atoll new my-app", "asks for the template on a terminal"), ("atoll new my-app --template torch", "")),
         arguments=(Argument("NAME", "", "the app's name, or the path of its folder", completes=FOLDERS),),
-        options=(Option("-t --template", "NAME", "numpy or torch", choices=("numpy", "torch")),),
+        options=(Option("-t --template", "NAME", f"one of those below; {DEFAULT} where nobody can be asked", choices=templates()),), notes=listing,
     ),
     Command(
         "run", "run the app in this folder: simulated, or on a federation",
