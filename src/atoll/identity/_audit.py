@@ -12,13 +12,14 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from threading import Lock
 from typing import Any, BinaryIO, Self, final
 
 import msgspec
 
-from atoll.identity._canonical import canonical
+from atoll.identity._canonical import canonical, canonical_of_plain
 from atoll.identity._chain import KEPT, LINE, MARK, SCHEMA, Entry, digest_of, genesis, lines_of, read_entry
 from atoll.identity._errors import IdentityError
 from atoll.identity._keys import Key
@@ -33,7 +34,6 @@ _SECRET_NAME = re.compile("token|secret|passw|seed|authorization|cookie|credenti
 _SECRET = re.compile(
     r"(?P<before>atoll://[^\s#]*#|bearer )\S+|-----BEGIN[^-]*PRIVATE KEY-----.*", re.IGNORECASE | re.DOTALL
 )
-_HINTS = ("atoll://", "bearer ", "-----begin")  # without one of these the pattern needn't look
 _FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 _PIECE = 1 << 20
@@ -229,15 +229,17 @@ def _read_all(file: int, most: int) -> bytes:
 
 
 def _line(said: dict[str, Any]) -> bytes:
-    line = canonical(said)
+    line = canonical_of_plain(said)
     if len(line) < LINE:
         return line
-    what = canonical(said["what"])
-    return canonical({**said, "what": {"bytes": len(what), "digest": digest_of(what)}})
+    what = canonical_of_plain(said["what"])
+    return canonical_of_plain({**said, "what": {"bytes": len(what), "digest": digest_of(what)}})
 
 
 def _plain(value: Any, deep: int) -> Any:
     """A value as an entry can hold it; this never fails."""
+    if isinstance(value, str):
+        return _text(value)
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int):
@@ -245,21 +247,30 @@ def _plain(value: Any, deep: int) -> Any:
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else str(value)
     if deep and isinstance(value, Mapping):
-        return {_text(n): _named(n, v, deep) for n, v in list(value.items())[:_ITEMS]}
+        return {_name(n): _named(n, v, deep) for n, v in list(value.items())[:_ITEMS]}
     if deep and isinstance(value, (list, tuple)):
         return [_plain(one, deep - 1) for one in value[:_ITEMS]]
-    return _text(value) if isinstance(value, str) else f"[{type(value).__name__}]"
+    return f"[{type(value).__name__}]"
 
 
 def _named(name: object, value: Any, deep: int) -> Any:
-    if _SECRET_NAME.search(str(name)) and not isinstance(value, (bool, int, float, type(None))):
+    if _is_secret(str(name)) and not isinstance(value, (bool, int, float, type(None))):
         return _WITHHELD
     return _plain(value, deep - 1)
 
 
+@lru_cache(1024)
+def _is_secret(name: str) -> bool:
+    return _SECRET_NAME.search(name) is not None
+
+
+@lru_cache(1024)
+def _name(name: object) -> str:
+    return _text(name)
+
+
 def _text(value: object) -> str:
     text = as_text(str(value)[: 4 * _TEXT])
-    lowered = text.lower()
-    if any(hint in lowered for hint in _HINTS):
+    if " " in text or "://" in text or "-----" in text:  # or there is nothing for the pattern to find
         text = _SECRET.sub(rf"\g<before>{_WITHHELD}", text)
     return text if len(text) <= _TEXT else f"{text[: _TEXT - 1]}…"

@@ -19,6 +19,7 @@ _LEAST, _GREATEST = -(1 << 63), (1 << 63) - 1
 _UNSHOWN = re.compile(
     "[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]"
 )  # JSON escapes those below 0x20
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 
 
 def canonical(value: Any, *, depth: int = DEPTH) -> bytes:
@@ -27,9 +28,14 @@ def canonical(value: Any, *, depth: int = DEPTH) -> bytes:
     Raises `IdentityError` (`identity.not-canonical`) for anything else: what is no number, too large or too deep.
     """
     _check(value, depth)
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return canonical_of_plain(value)
+
+
+def canonical_of_plain(value: Any) -> bytes:
+    """As `canonical`, of a value that is known to have a canonical form but for its strings."""
+    text = _encode(value)
     try:
-        return _UNSHOWN.sub(_escaped, text).encode()
+        return (text if text.isascii() and "\x7f" not in text else _UNSHOWN.sub(_escaped, text)).encode()
     except UnicodeEncodeError:
         raise _not_canonical("a string is no Unicode text") from None
 

@@ -11,6 +11,7 @@ import hashlib
 import os
 import stat
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Self, final
 
@@ -77,8 +78,7 @@ class PublicKey:
     @property
     def id(self) -> str:
         """Its fingerprint: `k-` and 32 characters, which hold 160 bits."""
-        digest = hashlib.sha256(b"atoll/key/1\n" + self.raw).digest()[:20]
-        return "k-" + base64.b32encode(digest).decode().lower()
+        return _fingerprint(self.raw)
 
     def verify(self, message: bytes, signature: bytes) -> bool:
         """Whether the key made this signature of this message."""
@@ -90,6 +90,12 @@ class PublicKey:
 
     def __repr__(self) -> str:
         return f"PublicKey({self.id})"
+
+
+@lru_cache(4096)
+def _fingerprint(raw: bytes) -> str:
+    digest = hashlib.sha256(b"atoll/key/1\n" + raw).digest()[:20]
+    return "k-" + base64.b32encode(digest).decode().lower()
 
 
 @final

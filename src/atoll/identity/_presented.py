@@ -31,7 +31,13 @@ _LENGTH = re.compile(r"0|[1-9][0-9]{0,15}")
 _METHOD = re.compile(r"[A-Z]{1,16}")
 _PLAIN = re.compile(r"/[A-Za-z0-9_./~-]*")
 _QUERY = re.compile(r"[\x21-\x7e]*")
-_LONGEST = {"signature-input": 512, "signature": 128, "content-digest": 64, "content-length": 16, AUDIENCE: 34}
+_LONGEST = {
+    "signature-input": 512,
+    "signature": 128,
+    "content-digest": 64,
+    "content-length": 16,
+    AUDIENCE: 34,
+}
 
 
 class Headers(Protocol):
@@ -51,7 +57,9 @@ class Presented:
     nonce: str
     signature: bytes
     parameters: str  # as they were written
-    covered: tuple[tuple[str, str], ...]  # components and their values, which the request line's have elsewhere
+    covered: tuple[
+        tuple[str, str], ...
+    ]  # components and their values, which the request line's have elsewhere
     digest: bytes | None = None
     length: int | None = None
 
