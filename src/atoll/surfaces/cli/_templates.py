@@ -43,7 +43,8 @@ def missing(name: str) -> list[str]:
 def installing(packages: list[str]) -> str:
     """The command that installs packages: by extras of atoll where one has them."""
     extras = _extras()
-    chosen, plain = [], []
+    chosen: list[str] = []
+    plain: list[str] = []
     for package in packages:
         having = sorted((e for e, has in extras.items() if package in has), key=lambda e: len(extras[e]))
         if having and not set(having) & set(chosen):
