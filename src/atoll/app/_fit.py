@@ -31,7 +31,12 @@ class Ask(Protocol):
         """The number of good replies at which one asking of the cohort goes on; fewer come when nodes fail."""
         ...
 
-    def stream(self, task: Task, *, concurrency: int) -> Stream: ...
+    def stream(self, task: Task, *, concurrency: int) -> Iterator[Reply]:
+        """Replies as they come, without end, `concurrency` nodes being kept busy.
+
+        It stays open from round to round: who asks again goes on with the same stream, whose nodes get the newer task.
+        """
+        ...
 
 
 class Algorithm(Protocol):
@@ -78,26 +83,52 @@ def fit(
     model = initial if isinstance(initial, Arrays) else Arrays(initial)
     loop = fleet.rounds(rounds, initial=algorithm.begin(model))
     del initial, model  # or the first model would be held for the whole run
-    for rnd in loop:
-        if stop is not None and loop.metrics and stop(loop.metrics):
-            break
-        ask = _Asking(fleet, schedule, configure(rnd.number) if configure else {})
-        state = algorithm.round(rnd.state, ask)
-        metrics: dict[str, object] = {f"train_{n}": v for n, v in ask.noted.means().items()}
-        metrics.update(_evaluated(fleet, evaluate, state[MODEL], rnd.number))
-        if on_round is not None:
-            on_round(rnd, metrics)
-        noted = Metrics(metrics)  # numpy's and torch's numbers are plain from here on
-        rnd.commit(state, metrics=noted, score=_score(noted, best))
-        del state, rnd  # what the next round begins from is the loop's, and may lie in files
+    with _Line(fleet, schedule) as line:
+        for rnd in loop:
+            if stop is not None and loop.metrics and stop(loop.metrics):
+                break
+            ask = _Asking(fleet, schedule, configure(rnd.number) if configure else {}, line)
+            state = algorithm.round(rnd.state, ask)
+            metrics: dict[str, object] = {f"train_{n}": v for n, v in ask.noted.means().items()}
+            metrics.update(_evaluated(fleet, evaluate, state[MODEL], rnd.number))
+            if on_round is not None:
+                on_round(rnd, metrics)
+            noted = Metrics(metrics)  # numpy's and torch's numbers are plain from here on
+            rnd.commit(state, metrics=noted, score=_score(noted, best))
+            del state, rnd, ask  # what the next round begins from is the loop's, and may lie in files
     return loop.state[MODEL]
+
+
+class _Line:
+    """A fleet's stream, if an algorithm asks for one: open from then on, over all rounds of a fit."""
+
+    def __init__(self, fleet: Fleet, schedule: Schedule) -> None:
+        self._fleet, self._schedule = fleet, schedule
+        self._stream: Stream | None = None
+        self._replies: Iterator[Reply] = iter(())
+
+    def replies(self, task: Task, concurrency: int) -> Iterator[Reply]:
+        """What comes; nodes that become free get this task from now on."""
+        if self._stream is None:
+            self._stream = self._fleet.stream(task, concurrency=concurrency, schedule=self._schedule)
+            self._replies = iter(self._stream)
+        else:
+            self._stream.send(task)
+        return self._replies
+
+    def __enter__(self) -> _Line:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._stream is not None:
+            self._stream.close()
 
 
 class _Asking:
     """A fleet, asked by one schedule; what replies report is noted as they pass."""
 
-    def __init__(self, fleet: Fleet, schedule: Schedule, config: Mapping[str, Any]) -> None:
-        self._fleet, self._schedule, self._config = fleet, schedule, config
+    def __init__(self, fleet: Fleet, schedule: Schedule, config: Mapping[str, Any], line: _Line) -> None:
+        self._fleet, self._schedule, self._config, self._line = fleet, schedule, config, line
         self.noted = _Means()
 
     @property
@@ -119,8 +150,10 @@ class _Asking:
             self.noted.add(reply)
             yield reply
 
-    def stream(self, task: Task, *, concurrency: int) -> Stream:
-        return self._fleet.stream(self._configured(task), concurrency=concurrency, schedule=self._schedule)
+    def stream(self, task: Task, *, concurrency: int) -> Iterator[Reply]:
+        for reply in self._line.replies(self._configured(task), concurrency):
+            self.noted.add(reply)
+            yield reply
 
     def _configured(self, task: Task) -> Task:
         if not self._config:
