@@ -3,20 +3,44 @@
 Doesn't know where nodes are or how bytes move.
 """
 
+from atoll.algorithms._ditto import Ditto
 from atoll.algorithms._evaluation import Evaluation, evaluate
+from atoll.algorithms._fedadagrad import FedAdagrad
+from atoll.algorithms._fedadam import FedAdam
 from atoll.algorithms._fedavg import FedAvg
 from atoll.algorithms._fedavgm import FedAvgM
+from atoll.algorithms._fedbn import FedBN
+from atoll.algorithms._fedbuff import FedBuff
+from atoll.algorithms._feddyn import FedDyn
+from atoll.algorithms._fednova import FedNova
+from atoll.algorithms._fedprox import FedProx
+from atoll.algorithms._fedyogi import FedYogi
+from atoll.algorithms._ifca import IFCA
+from atoll.algorithms._qfedavg import QFedAvg
 from atoll.algorithms._rule import Rule, WeightedMean
+from atoll.algorithms._scaffold import Scaffold
 from atoll.algorithms._survey import Survey
 from atoll.algorithms._survey_results import Histogram, Quantiles, Summary
 
 __all__ = [
+    "IFCA",
+    "Ditto",
     "Evaluation",
+    "FedAdagrad",
+    "FedAdam",
     "FedAvg",
     "FedAvgM",
+    "FedBN",
+    "FedBuff",
+    "FedDyn",
+    "FedNova",
+    "FedProx",
+    "FedYogi",
     "Histogram",
+    "QFedAvg",
     "Quantiles",
     "Rule",
+    "Scaffold",
     "Summary",
     "Survey",
     "WeightedMean",
