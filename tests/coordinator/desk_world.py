@@ -213,6 +213,7 @@ class FakeHost:
         self.world, self.name, self.slots = world, name, slots
         self.session = 0
         self.running: list[str] = []
+        self.since: dict[str, int] = {}
 
     async def hello(self) -> None:
         hello = Hello(
@@ -229,10 +230,12 @@ class FakeHost:
             HostPoll(name=self.name, session=self.session, running=self.running, free=free, wait=wait)
         )
         self.running += [s.run for s in orders.start if s.run not in self.running]
+        self.since.update({s.run: s.since for s in orders.start})
         return orders
 
     async def ended(self, run: str, *, code: int = -9) -> None:
-        self.running.remove(run)
+        if run in self.running:
+            self.running.remove(run)
         await self.world.desk.host_ended(
             RunEnded(
                 name=self.name,
@@ -241,6 +244,7 @@ class FakeHost:
                 how=f"exit {code}",
                 code=code,
                 output="last words",
+                since=self.since[run],
             )
         )
 

@@ -61,6 +61,30 @@ def test_a_server_app_that_could_not_even_begin_fails_its_run_at_once(play: Any)
     play(scene)
 
 
+def test_what_a_host_tells_late_of_an_attempt_that_failed_does_not_fail_the_one_that_was_resumed(
+    play: Any,
+) -> None:
+    async def scene(world: World) -> None:
+        host = FakeHost(world)
+        await host.hello()
+        await world.nodes("a")
+        run = (await world.new_run()).summary["id"]
+        await host.poll()
+        await host.ended(run, code=1)
+        await world.desk.resume(run)
+        early = host.since[run]
+        await host.poll()
+        resumed, host.since[run] = host.since[run], early
+        assert resumed > early
+        await host.ended(run, code=1)
+        assert (await world.desk.run(run)).summary["status"] != "failed"
+        host.since[run] = resumed
+        await host.ended(run, code=1)
+        assert (await world.desk.run(run)).summary["status"] == "failed"
+
+    play(scene)
+
+
 def test_a_run_goes_on_at_its_host_after_the_coordinator_restarted(play: Any) -> None:
     async def scene(world: World) -> None:
         one, other = FakeHost(world, "one"), FakeHost(world, "other")

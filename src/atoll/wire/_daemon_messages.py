@@ -106,6 +106,7 @@ class RunSpec(Message, frozen=True, kw_only=True):
     threads: int = 1
     needs: Needs = Needs()
     order: Order | None = None
+    since: int = 0  # the run's last event when it was resumed: what a host tells of earlier is of no matter
 
 
 class Probe(Message, frozen=True, kw_only=True):
@@ -220,3 +221,4 @@ class RunEnded(Message, frozen=True, kw_only=True):
     how: str
     code: int = 0  # exit status, negative: signal
     output: Text = ""  # its last lines
+    since: int = -1  # as it was in the order to start it; -1: a host that doesn't know

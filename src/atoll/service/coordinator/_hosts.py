@@ -10,6 +10,8 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 
+import msgspec
+
 from atoll.service.coordinator._access import Access
 from atoll.service.coordinator._books import Books, log
 from atoll.service.coordinator._presence import BEAT, BEATS, Daemon, Presence
@@ -76,6 +78,8 @@ class Hosts:
             host.wake()
         run = self._books.runs.get(ended.run)
         if run is None or not run.live or run.record.host != host.name:
+            return Ok()
+        if ended.since not in (-1, run.record.resumed):  # it is told late: the run was resumed since
             return Ok()
         self._books.ready()
         if run.record.stopping:
@@ -153,7 +157,9 @@ class Hosts:
         host.free = max(0, host.free - len(start))
         if not (start or stop):
             return None
-        return HostOrders(start=[r.spec for r in start], stop=stop)
+        return HostOrders(
+            start=[msgspec.structs.replace(r.spec, since=r.record.resumed) for r in start], stop=stop
+        )
 
     def _of(self, host: Host) -> list[Run]:
         return [

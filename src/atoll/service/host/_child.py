@@ -50,7 +50,7 @@ class Child:
         starting: Starting,
         ended: Callable[[Child, End], None],
     ) -> None:
-        self.run, self._order, self._folder = order.spec.run, order, folder
+        self.run, self.since, self._order, self._folder = order.spec.run, order.spec.since, order, folder
         self._prepare, self._seed, self._starting, self._ended = prepare, seed, starting, ended
         self._lock = threading.Lock()
         self._process: Process | None = None

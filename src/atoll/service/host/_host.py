@@ -202,7 +202,7 @@ class Host:
 
     def _told(self, child: Child, end: End, session: int) -> bool:
         body = RunEnded(name=self._settings.name, session=session, run=child.run, how=end.how, code=end.code,
-                        output=end.output)  # fmt: skip
+                        output=end.output, since=child.since)  # fmt: skip
         try:
             self._client.call("POST", "/v1/host/ended", body, Ok)
         except AtollError as error:

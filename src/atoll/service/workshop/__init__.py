@@ -8,12 +8,31 @@ from typing import TYPE_CHECKING, Any
 from atoll.service.workshop._messages import Did, Failed, Ready, Said, Told, Unfit
 
 if TYPE_CHECKING:
+    from atoll.service.workshop._bundles import Bundles
     from atoll.service.workshop._process import Spare, Worker
     from atoll.service.workshop._workshop import Prepared, Workshop
 
-__all__ = ["Did", "Failed", "Prepared", "Ready", "Said", "Spare", "Told", "Unfit", "Worker", "Workshop"]
+__all__ = [
+    "Bundles",
+    "Did",
+    "Failed",
+    "Prepared",
+    "Ready",
+    "Said",
+    "Spare",
+    "Told",
+    "Unfit",
+    "Worker",
+    "Workshop",
+]
 
-_ROOMS = {"Spare": "_process", "Worker": "_process", "Prepared": "_workshop", "Workshop": "_workshop"}
+_ROOMS = {
+    "Bundles": "_bundles",
+    "Spare": "_process",
+    "Worker": "_process",
+    "Prepared": "_workshop",
+    "Workshop": "_workshop",
+}
 
 
 def __getattr__(name: str) -> Any:
