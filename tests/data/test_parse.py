@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from typing import Any
 
 import pytest
 
-from atoll.data import IID, Dirichlet, Natural, Partition, parse_partition
+from atoll.data import (
+    IID,
+    Dirichlet,
+    FeatureSkew,
+    Natural,
+    Partition,
+    Shards,
+    SizeSkew,
+    Vertical,
+    describe_partition,
+    parse_partition,
+)
+from atoll.data._subset import Dataset, IndexArray
 from atoll.values import DataError
 
 
@@ -18,10 +31,35 @@ from atoll.values import DataError
         ('{ by = "dirichlet" }', Dirichlet()),
         ('{ by = "dirichlet", column = "kind", alpha = 2, minimum = 5 }', Dirichlet("kind", 2, 5)),
         ('{ by = "natural", column = "clinic" }', Natural("clinic")),
+        ('{ by = "shards" }', Shards()),
+        ('{ by = "shards", column = "age", per_node = 1, minimum = 3 }', Shards("age", 1, 3)),
+        ('{ by = "size-skew" }', SizeSkew()),
+        ('{ by = "size-skew", law = "power", spread = 2, minimum = 3 }', SizeSkew("power", 2, 3)),
+        ('{ by = "feature-skew", columns = "image" }', FeatureSkew("image")),
+        ('{ by = "feature-skew", columns = ["age", "sex"], groups = 3 }', FeatureSkew(["age", "sex"], 3)),
+        ('{ by = "vertical" }', Vertical()),
+        (
+            '{ by = "vertical", shared = ["id"], label = "y", sites = { bank = ["a"], shop = ["b", "c"] } }',
+            Vertical({"bank": ["a"], "shop": ["b", "c"]}, ["id"], "y"),
+        ),
     ],
 )
-def test_a_partition_is_read_from_toml(text: str, partition: Partition) -> None:
+def test_a_partition_is_read_from_toml_and_written_down(text: str, partition: Partition) -> None:
     assert parse_partition(tomllib.loads(f"partition = {text}")["partition"]) == partition
+    written = describe_partition(partition)
+    assert written is not None
+    assert parse_partition(json.loads(json.dumps(written))) == partition
+
+
+def test_a_rule_of_ones_own_is_not_written_down() -> None:
+    class Mine:
+        def indices(self, dataset: Dataset, nodes: int, seed: int) -> list[IndexArray]:
+            return IID().indices(dataset, nodes, seed)
+
+        def names(self, dataset: Dataset, nodes: int) -> None:
+            return None
+
+    assert describe_partition(Mine()) is None
 
 
 @pytest.mark.parametrize(
@@ -39,7 +77,7 @@ def test_a_partition_is_read_from_toml(text: str, partition: Partition) -> None:
             {"by": "zzz"},
             "data.unknown-partition",
             "iid, dirichlet, natural",
-            "known partitions: dirichlet, iid, natural",
+            "known partitions: dirichlet, feature-skew, iid, natural, shards, size-skew, vertical",
         ),
         ({"by": 3}, "data.unknown-partition", "no partition by 3", "known partitions"),
         ({"by": "dirichlet", "alhpa": 1.0}, "data.unknown-key", "has no `alhpa`", "did you mean `alpha`?"),
@@ -59,6 +97,14 @@ def test_a_partition_is_read_from_toml(text: str, partition: Partition) -> None:
         ({"by": "dirichlet", "alpha": True}, "data.bad-type", "of type float", "alpha = 0.5"),
         ({"by": "dirichlet", "minimum": 1.5}, "data.bad-type", "of type int", "minimum = 1"),
         ({"by": "natural", "column": 3}, "data.bad-type", "of type str", 'column = "label"'),
+        ({"by": "feature-skew"}, "data.bad-partition", "needs the columns", 'columns = ["age", "weight"]'),
+        ({"by": "feature-skew", "columns": [1]}, "data.bad-type", "str, or a list of them", "columns = ["),
+        ({"by": "vertical", "shared": "id"}, "data.bad-type", "list of str", 'shared = ["id"]'),
+        ({"by": "vertical", "sites": {"a": "x"}}, "data.bad-type", "table of lists", "sites = {"),
+        ({"by": "size-skew", "law": "zipf"}, "data.unknown-law", "no law 'zipf'", "known laws"),
+        ({"by": "size-skew", "spread": -1}, "data.bad-spread", "spread = -1", "take 0"),
+        ({"by": "shards", "per_node": 0}, "data.bad-shards", "per_node = 0", "1 or more"),
+        ({"by": "feature-skew", "columns": []}, "data.bad-groups", "by 0 columns", "one column or more"),
         ({"by": "dirichlet", "alpha": 0}, "data.bad-alpha", "alpha = 0", "IID()"),
     ],
 )

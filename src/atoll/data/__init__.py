@@ -10,12 +10,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from atoll.data._columns import column_of
-from atoll.data._parse import parse_partition
+from atoll.data._features import FeatureSkew
+from atoll.data._parse import describe_partition, parse_partition
 from atoll.data._partition import IID, Dirichlet, Joint, Natural, Partition
+from atoll.data._shards import Shards
+from atoll.data._sizes import SizeSkew
 from atoll.data._source import SIMULATED, is_function, open_source
 from atoll.data._split import Split, split
 from atoll.data._subset import Dataset, Subset
 from atoll.data._table import Table
+from atoll.data._vertical import Vertical
 
 if TYPE_CHECKING:
     from atoll.data import samples
@@ -25,13 +29,18 @@ __all__ = [
     "SIMULATED",
     "Dataset",
     "Dirichlet",
+    "FeatureSkew",
     "Joint",
     "Natural",
     "Partition",
+    "Shards",
+    "SizeSkew",
     "Split",
     "Subset",
     "Table",
+    "Vertical",
     "column_of",
+    "describe_partition",
     "is_function",
     "open_source",
     "parse_partition",

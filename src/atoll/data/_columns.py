@@ -51,6 +51,17 @@ def column_of(dataset: Dataset, name: str) -> NDArray[Any]:
     return _from_rows(dataset, name)
 
 
+def columns_of(dataset: Dataset) -> list[str]:
+    """The names of a data set's columns; where rows are mappings, those of the first row.
+
+    Raises DataError: it has no named columns.
+    """
+    if isinstance(dataset, Subset) or _is_torch_subset(dataset):
+        return columns_of(dataset.dataset)  # type: ignore[attr-defined]
+    names = _named_columns(dataset)
+    return list(_first_row(dataset, "*")) if names is None else names
+
+
 def classes_of(dataset: Dataset, name: str) -> tuple[NDArray[Any], NDArray[np.intp]]:
     """The distinct values of a column, sorted (values,), and for each row which of them it holds (rows,).
 
@@ -113,14 +124,19 @@ def _named_columns(dataset: Dataset) -> list[str] | None:
 
 
 def _from_rows(dataset: Dataset, name: str) -> NDArray[Any]:
-    first = dataset[0] if len(dataset) else None
-    if not isinstance(first, Mapping):
-        kind = type(first).__name__
-        raise DataError(
-            "data.unknown-column",
-            f"there is no column `{name}`: a {type(dataset).__name__} with {kind} rows has no named columns",
-            "make it an atoll.data.Table, or let its rows be dicts",
-        )
+    first = _first_row(dataset, name)
     if name not in first:
         raise unknown_column(name, list(first))
     return np.asarray([dataset[row][name] for row in range(len(dataset))])
+
+
+def _first_row(dataset: Dataset, name: str) -> Mapping[str, Any]:
+    first = dataset[0] if len(dataset) else None
+    if isinstance(first, Mapping):
+        return first
+    kind = type(first).__name__
+    raise DataError(
+        "data.unknown-column",
+        f"there is no column `{name}`: a {type(dataset).__name__} with {kind} rows has no named columns",
+        "make it an atoll.data.Table, or let its rows be dicts",
+    )

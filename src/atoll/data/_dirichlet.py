@@ -31,6 +31,14 @@ def deal(log_proportions: Floats, rows: Counts) -> Counts:
     return shares
 
 
+def by_shares(codes: Counts, shares: Counts, at_random: NDArray[np.uint64]) -> Counts:
+    """From each row's class (rows,) and the shares its node (rows,): at random within a class."""
+    owners = np.empty(len(codes), np.intp)
+    shuffled = np.lexsort((at_random, codes))  # by class, at random within
+    owners[shuffled] = np.repeat(np.tile(np.arange(shares.shape[1]), len(shares)), shares.ravel())
+    return owners
+
+
 def fill(shares: Counts, preference: Floats, minimum: int) -> None:
     """Move rows, in place, until every node has at least `minimum`; there must be enough in all.
 

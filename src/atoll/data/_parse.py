@@ -1,19 +1,48 @@
-"""Reads a partition from configuration: `{ by = "dirichlet", column = "label", alpha = 0.5 }`.
+"""Reads a partition from configuration: `{ by = "dirichlet", column = "label", alpha = 0.5 }`; and writes it down.
 
 Doesn't know where the mapping was written; whoever read it says so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import fields
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, fields
+from typing import Any, TypeAlias
 
+from atoll.data._features import FeatureSkew
 from atoll.data._partition import IID, Dirichlet, Natural, Partition
+from atoll.data._shards import Shards
+from atoll.data._sizes import SizeSkew
+from atoll.data._vertical import Vertical
 from atoll.values import DataError, suggestion
 
-_KINDS: dict[str, type[IID | Dirichlet | Natural]] = {"iid": IID, "dirichlet": Dirichlet, "natural": Natural}
-_TYPES: dict[str, tuple[type, ...]] = {"str": (str,), "float": (float, int), "int": (int,)}
+_Known: TypeAlias = IID | Dirichlet | Natural | Shards | SizeSkew | FeatureSkew | Vertical
+_KINDS: dict[str, type[_Known]] = {
+    "iid": IID,
+    "dirichlet": Dirichlet,
+    "natural": Natural,
+    "shards": Shards,
+    "size-skew": SizeSkew,
+    "feature-skew": FeatureSkew,
+    "vertical": Vertical,
+}
+_EXAMPLES = {
+    "alpha": "0.5",
+    "column": '"label"',
+    "columns": '["age", "weight"]',
+    "groups": "10",
+    "label": '"outcome"',
+    "law": '"lognormal"',
+    "minimum": "1",
+    "per_node": "2",
+    "shared": '["id"]',
+    "sites": '{ bank = ["income"], shop = ["visits"] }',
+    "spread": "1.0",
+}
+_NEEDED = {
+    "natural": ("the column that holds the site", '"clinic"'),
+    "feature-skew": ("the columns in which rows are alike", '["age", "weight"]'),
+}
 
 
 def parse_partition(mapping: Mapping[str, Any]) -> Partition:
@@ -40,28 +69,63 @@ def parse_partition(mapping: Mapping[str, Any]) -> Partition:
     return kind(**values)
 
 
-def _check(by: str, kind: type[IID | Dirichlet | Natural], values: Mapping[str, Any]) -> None:
-    types = {field.name: str(field.type) for field in fields(kind)}
+def describe_partition(partition: Partition) -> dict[str, Any] | None:
+    """The mapping that `parse_partition` makes this partition of; None for a rule of the user's own."""
+    for by, kind in _KINDS.items():
+        if isinstance(partition, kind):
+            told = {field.name: _plain(getattr(partition, field.name)) for field in fields(kind)}
+            return {"by": by, **{key: value for key, value in told.items() if value is not None}}
+    return None
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(held) for key, held in value.items()}
+    return value if isinstance(value, str) or not isinstance(value, Sequence) else list(value)
+
+
+def _check(by: str, kind: type[_Known], values: Mapping[str, Any]) -> None:
+    known = {field.name: field for field in fields(kind)}
     for key, value in values.items():
-        if key not in types:
+        if key not in known:
             raise DataError(
                 "data.unknown-key",
                 f"a partition by `{by}` has no `{key}`",
-                suggestion(key, types, what=f"keys of `{by}`"),
+                suggestion(key, known, what=f"keys of `{by}`"),
             )
-        if isinstance(value, bool) or not isinstance(value, _TYPES[types[key]]):
+        if not _is(value, str(known[key].type)):
             raise DataError(
                 "data.bad-type",
-                f"`{key}` of a partition is {value!r}; it has to be of type {types[key]}",
-                f"write {key} = {_example(key)}",
+                f"`{key}` of a partition is {value!r}; it has to be of type {_TOLD[str(known[key].type)]}",
+                f"write {key} = {_EXAMPLES[key]}",
             )
-    if kind is Natural and "column" not in values:
-        raise DataError(
-            "data.bad-partition",
-            "a partition by `natural` needs the column that holds the site",
-            'add column = "clinic"',
-        )
+    for key, field in known.items():
+        if key not in values and field.default is MISSING:
+            what, example = _NEEDED[by]
+            raise DataError(
+                "data.bad-partition", f"a partition by `{by}` needs {what}", f"add {key} = {example}"
+            )
 
 
-def _example(key: str) -> str:
-    return {"column": '"label"', "alpha": "0.5", "minimum": "1"}[key]
+_TOLD = {
+    "str": "str",
+    "int": "int",
+    "float": "float",
+    "Sequence[str]": "list of str",
+    "str | Sequence[str]": "str, or a list of them",
+    "Mapping[str, Sequence[str]] | None": "table of lists of str",
+}
+
+
+def _is(value: Any, kind: str) -> bool:
+    texts = isinstance(value, list | tuple) and all(isinstance(held, str) for held in value)
+    match kind:
+        case "str":
+            return isinstance(value, str)
+        case "int" | "float":
+            return isinstance(value, int | float if kind == "float" else int) and not isinstance(value, bool)
+        case "Sequence[str]":
+            return texts
+        case "str | Sequence[str]":
+            return texts or isinstance(value, str)
+    return isinstance(value, Mapping) and all(_is(held, "Sequence[str]") for held in value.values())

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atoll.data._columns import about, classes_of
-from atoll.data._dirichlet import deal, fill
+from atoll.data._dirichlet import by_shares, deal, fill
 from atoll.data._random import Stream, log_dirichlet
 from atoll.data._subset import Dataset, IndexArray
 from atoll.values import DataError
@@ -84,14 +84,8 @@ class Dirichlet:
     minimum: int = 1
 
     def __post_init__(self) -> None:
-        if not 1e-9 <= self.alpha <= 1e9:  # also refuses NaN
-            raise DataError(
-                "data.bad-alpha",
-                f"alpha = {self.alpha}: the concentration of a Dirichlet partition lies between 1e-9 and 1e9",
-                "take 0.1 for strong label skew, 100 for little, or IID() for none",
-            )
-        if self.minimum < 0:
-            raise DataError("data.bad-minimum", f"minimum = {self.minimum} rows per node", "take 0 or more")
+        check_alpha(self.alpha)
+        check_minimum(self.minimum)
 
     def indices(self, dataset: Dataset, nodes: int, seed: int) -> list[IndexArray]:
         values, codes = classes_of(dataset, self.column)
@@ -102,11 +96,8 @@ class Dirichlet:
         preference = log_dirichlet(streams, self.alpha, nodes)
         shares = deal(preference, np.bincount(codes))
         fill(shares, preference, self.minimum)
-        owners = np.empty(len(codes), np.intp)
         at_random = Stream(seed, "dirichlet").words(len(codes))
-        shuffled = np.lexsort((at_random, codes))  # by class, at random within
-        owners[shuffled] = np.repeat(np.tile(np.arange(nodes), len(values)), shares.ravel())
-        return by_node(owners, nodes)
+        return by_node(by_shares(codes, shares, at_random), nodes)
 
     def names(self, dataset: Dataset, nodes: int) -> None:
         return None
@@ -207,6 +198,22 @@ def check_nodes(nodes: int) -> None:
         raise DataError(
             "data.too-few-nodes", f"nodes = {nodes}: there is nobody to deal to", "take 1 node or more"
         )
+
+
+def check_alpha(alpha: float) -> None:
+    """Refuse a concentration that nothing can be drawn with."""
+    if not 1e-9 <= alpha <= 1e9:  # also refuses NaN
+        raise DataError(
+            "data.bad-alpha",
+            f"alpha = {alpha}: the concentration of a Dirichlet partition lies between 1e-9 and 1e9",
+            "take 0.1 for strong skew, 100 for little, or IID() for none",
+        )
+
+
+def check_minimum(minimum: int) -> None:
+    """Refuse a negative number of rows per node."""
+    if minimum < 0:
+        raise DataError("data.bad-minimum", f"minimum = {minimum} rows per node", "take 0 or more")
 
 
 def check_enough(rows: int, nodes: int, *, minimum: int) -> None:

@@ -36,6 +36,18 @@ def uniform(words: NDArray[np.uint64]) -> Floats:
     return ((words >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52
 
 
+def normal(stream: Stream, count: int) -> Floats:
+    """Draws from the standard normal distribution, shape (count,): Box and Muller in Marsaglia's polar form."""
+    drawn = np.empty(0)
+    while len(drawn) < count:
+        a, b = 2.0 * uniform(stream.words(2 * count)).reshape(2, count) - 1.0
+        square = a * a + b * b
+        inside = (square > 0.0) & (square < 1.0)
+        radius = square[inside]
+        drawn = np.concatenate([drawn, a[inside] * np.sqrt(-2.0 * log(radius) / radius)])
+    return drawn[:count]
+
+
 def log_dirichlet(streams: list[Stream], alpha: float, size: int) -> Floats:
     """Logarithms of one draw per stream from the symmetric Dirichlet(alpha) of `size` parts: (streams, size).
 

@@ -14,15 +14,16 @@ from atoll.data._columns import about
 from atoll.data._partition import Joint, Partition, check_nodes
 from atoll.data._subset import Dataset, IndexArray, Subset
 from atoll.data._table import Table
+from atoll.data._vertical import Vertical, narrowed
 from atoll.values import DataError
 
 
 def split(datasets: Mapping[str, Dataset], partition: Partition, nodes: int, seed: int) -> Split:
     """Deal every data set to `nodes` nodes, all with the same partition and seed.
 
-    Label skew and sites are shared: a node's test rows look like its train rows. The memory it takes is one
+    Skew and sites are shared: a node's test rows look like its train rows. The memory it takes is one
     copy of each Table (its rows, in the order of the nodes); any other data set stays as it is, behind
-    Subsets.
+    Subsets. A `Vertical` partition deals columns instead, and copies nothing: each node has all rows.
 
     Raises DataError, naming the data set: no such column, too few rows or sites, something without `len` and
     `[i]`.
@@ -30,6 +31,11 @@ def split(datasets: Mapping[str, Dataset], partition: Partition, nodes: int, see
     check_nodes(nodes)
     for name, dataset in datasets.items():
         _check_dataset(name, dataset)
+    if isinstance(partition, Vertical):
+        columns = partition.columns(datasets, nodes, seed)
+        everywhere = {name: partition.indices(dataset, nodes, seed) for name, dataset in datasets.items()}
+        called = None if partition.sites is None else list(partition.sites)
+        return Split(datasets, everywhere, nodes, called, columns)
     rule = partition.joint(datasets, nodes) if isinstance(partition, Joint) else partition
     names: list[str] | None = None
     parts: dict[str, list[IndexArray]] = {}
@@ -47,9 +53,10 @@ class Split:
 
     `nodes` is their number, `names` what the partition calls them (or None), and `indices[name][i]` the rows
     of the data set `name` that went to node i, ascending, as numbers in the data set that was handed in.
+    `columns[i]` are the columns of node i, where a `Vertical` partition dealt them; else `columns` is None.
     """
 
-    __slots__ = ("_edges", "_whole", "indices", "names", "nodes")
+    __slots__ = ("_edges", "_whole", "columns", "indices", "names", "nodes")
 
     def __init__(
         self,
@@ -57,18 +64,23 @@ class Split:
         indices: Mapping[str, list[IndexArray]],
         nodes: int,
         names: list[str] | None,
+        columns: list[tuple[str, ...]] | None = None,
     ) -> None:
-        self.nodes = nodes
+        self.nodes, self.columns = nodes, columns
         self.names = None if names is None else tuple(names)
         self.indices = dict(indices)
         self._edges = {name: np.cumsum([0, *map(len, parts)]).tolist() for name, parts in indices.items()}
-        self._whole = {name: _in_order(dataset, indices[name]) for name, dataset in datasets.items()}
+        self._whole = dict(datasets)
+        if columns is None:
+            self._whole = {name: _in_order(dataset, indices[name]) for name, dataset in datasets.items()}
 
     def __len__(self) -> int:
         return self.nodes
 
     def node(self, index: int) -> Mapping[str, Dataset]:
         """What node `index` (from 0) has of every data set: views of one Table, or Subsets; never copies.
+
+        With a `Vertical` partition: some columns of the whole, of the data set's own kind.
 
         Raises DataError: there is no such node.
         """
@@ -81,11 +93,13 @@ class Split:
         return {name: self._part(name, index) for name in self._whole}
 
     def __repr__(self) -> str:
-        held = ", ".join(f"{name} {edges[-1]:,} rows" for name, edges in self._edges.items())
+        held = ", ".join(f"{name} {len(whole):,} rows" for name, whole in self._whole.items())
         return f"Split({self.nodes:,} nodes: {held})"
 
     def _part(self, name: str, index: int) -> Dataset:
         whole = self._whole[name]
+        if self.columns is not None:
+            return narrowed(whole, self.columns[index])
         if isinstance(whole, Table):
             start, stop = self._edges[name][index : index + 2]
             return whole[start:stop]

@@ -9,7 +9,17 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from atoll.app import apart
-from atoll.data import IID, Partition, Split, parse_partition, split
+from atoll.data import (
+    IID,
+    Dirichlet,
+    FeatureSkew,
+    Partition,
+    Shards,
+    SizeSkew,
+    Split,
+    parse_partition,
+    split,
+)
 from atoll.values import ConfigError, derive_seed
 
 Source: TypeAlias = Callable[[], Mapping[str, Any]] | Mapping[str, Any] | None
@@ -58,6 +68,4 @@ class Parts:
 
 
 def _names_nodes(partition: Partition) -> bool:
-    from atoll.data import Natural
-
-    return isinstance(partition, Natural)
+    return not isinstance(partition, IID | Dirichlet | FeatureSkew | Shards | SizeSkew)

@@ -9,11 +9,10 @@ import queue
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from atoll.app import Broken, Call, Done, Outcome, Record, Update
-from atoll.data import Partition
+from atoll.data import Partition, describe_partition
 from atoll.runtime._arena import Arena, Parcel
 from atoll.runtime._messages import VERSION, FromWorker, Hello, Line, Ready, Result, Unfit
 from atoll.runtime._process import Process
@@ -212,11 +211,9 @@ class Pool:
 def _plain(partition: Partition | Mapping[str, Any] | None) -> dict[str, Any] | None:
     if partition is None or isinstance(partition, Mapping):
         return dict(partition) if partition is not None else None
-    if is_dataclass(partition) and type(partition).__module__.startswith("atoll.data"):
-        return {
-            "by": type(partition).__name__.lower(),
-            **{f.name: getattr(partition, f.name) for f in fields(partition)},
-        }
+    described = describe_partition(partition)
+    if described is not None:
+        return described
     raise ConfigError(
         "simulation.not-importable", "a partition of your own runs in one process", "leave workers=0"
     )
