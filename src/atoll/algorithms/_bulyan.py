@@ -14,8 +14,8 @@ import numpy as np
 from atoll.algorithms._collects import Tolerant
 from atoll.algorithms._distances import between
 from atoll.algorithms._krum import best, scores
-from atoll.algorithms._network import in_order
-from atoll.algorithms._stack import Stack, mean, middle
+from atoll.algorithms._network import InOrder
+from atoll.algorithms._stack import Middle, Stack, mean
 from atoll.values import Array, Arrays
 
 
@@ -36,11 +36,12 @@ class Bulyan(Tolerant):
 
     def of(self, stack: Stack, around: Arrays) -> Arrays:
         chosen = chosen_by_krum(between(stack), self.f)
+        ranked = InOrder(range)
 
         def agreed(rows: Sequence[Array]) -> Array:
-            return closest_to_median([rows[i] for i in chosen], len(chosen) - 2 * self.f)
+            return closest_to_median(ranked([rows[i] for i in chosen]), len(chosen) - 2 * self.f)
 
-        return stack.made(agreed, middle)
+        return stack.made(agreed, Middle())
 
 
 def chosen_by_krum(distances: Array, f: int) -> list[int]:
@@ -53,12 +54,11 @@ def chosen_by_krum(distances: Array, f: int) -> list[int]:
     return sorted(chosen)
 
 
-def closest_to_median(rows: Sequence[Array], count: int) -> Array:
+def closest_to_median(ranked: Sequence[Array], count: int) -> Array:
     """The element-wise mean of the `count` values that are closest to the median: in order they stand side by side."""
-    ranked = in_order(rows, range(len(rows)))
-    median = middle(rows)
+    median = ranked[(len(ranked) - 1) // 2] * 0.5 + ranked[len(ranked) // 2] * 0.5
     found, reach = mean(ranked, range(count)), _reach(ranked, median, 0, count)
-    for start in range(1, len(rows) - count + 1):
+    for start in range(1, len(ranked) - count + 1):
         other = _reach(ranked, median, start, count)
         found = np.where(other < reach, mean(ranked, range(start, start + count)), found)
         reach = np.minimum(reach, other)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from atoll.algorithms._stack import Stack, counts, flat, middle, parts, widened
+from atoll.algorithms._stack import Middle, Stack, counts, flat, parts, widened
 from atoll.values import Array, Arrays
 
 _DOT = (
@@ -61,6 +61,7 @@ class Point:
 
     def arrays(self) -> Arrays:
         """The place in the members' dtypes; integers are the members' median."""
+        middle = Middle()
         return self._stack.built(
             lambda name, part: (
                 self._at[name][part] if name in self._at else middle(self._stack.rows(name, part))

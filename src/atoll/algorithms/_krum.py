@@ -13,7 +13,7 @@ import numpy as np
 
 from atoll.algorithms._collects import Tolerant
 from atoll.algorithms._distances import between
-from atoll.algorithms._stack import Stack, mean, middle
+from atoll.algorithms._stack import Middle, Stack, mean
 from atoll.values import Array, Arrays
 
 
@@ -50,4 +50,4 @@ def best(scores: Array, count: int) -> list[int]:
 
 def average(stack: Stack, chosen: Sequence[int]) -> Arrays:
     """The mean of some members; of integers the median of all."""
-    return stack.made(lambda rows: mean(rows, chosen), middle)
+    return stack.made(lambda rows: mean(rows, chosen), Middle())

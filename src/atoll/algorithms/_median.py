@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Self, final
 
 from atoll.algorithms._collects import Collects
-from atoll.algorithms._stack import Stack, middle
+from atoll.algorithms._stack import Middle, Stack
 from atoll.values import Arrays
 
 
@@ -30,4 +30,4 @@ class CoordinateMedian(Collects):
         return self
 
     def of(self, stack: Stack, around: Arrays) -> Arrays:
-        return stack.made(middle)
+        return stack.made(Middle())

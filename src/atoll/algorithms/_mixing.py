@@ -17,7 +17,7 @@ from atoll.values import Arrays, ConfigError
 
 
 @final
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class NearestNeighborMixing(Tolerant):
     """`rule` over y_i, the mean of the n - f replies nearest to x_i (itself among them); for n > 2 f, and what `rule` needs.
 

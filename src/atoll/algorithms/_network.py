@@ -5,9 +5,9 @@ Doesn't know what is sorted; a NaN among the values would spoil every place that
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, final
 
 import numpy as np
 
@@ -23,26 +23,43 @@ class Comparator(NamedTuple):
     greater: bool
 
 
-def in_order(rows: Sequence[Array], wanted: range) -> list[Array]:
+@final
+class InOrder:
     """The element-wise order statistics `wanted` (0 is the smallest) of one-dimensional arrays that are alike.
 
-    The rows stay as they are; what is returned may be one of them. Memory: `len(rows)` + 1 more of their size.
+    The rows stay as they are; what is returned may be one of them, and holds until the next call: the room is used again,
+    since memory that is new to the process costs more than the sorting. Memory: one more array than there are rows.
     """
-    places, own = list(rows), [False] * len(rows)
-    spare: list[Array] = []
 
-    def room() -> Array:
-        return spare.pop() if spare else np.empty_like(rows[0])
+    def __init__(self, wanted: Callable[[int], range]) -> None:
+        self._wanted = wanted
+        self._room: list[Array] = []
 
-    for first, second, smaller, greater in network(len(rows), wanted):
-        one, other = places[first], places[second]
-        if smaller:
-            places[first] = np.minimum(one, other, out=room())
-        if greater:
-            places[second] = np.maximum(one, other, out=room())
-        spare += [row for row, at in ((one, first), (other, second)) if own[at]]
-        own[first], own[second] = smaller, greater
-    return [places[i] for i in wanted]
+    def __call__(self, rows: Sequence[Array]) -> list[Array]:
+        wanted = self._wanted(len(rows))
+        places, own = list(rows), [False] * len(rows)
+        spare = self._spare(rows[0])
+        for first, second, smaller, greater in network(len(rows), wanted):
+            one, other = places[first], places[second]
+            if smaller:
+                places[first] = np.minimum(one, other, out=spare.pop() if spare else self._more(one))
+            if greater:
+                places[second] = np.maximum(one, other, out=spare.pop() if spare else self._more(one))
+            if own[first]:
+                spare.append(one)
+            if own[second]:
+                spare.append(other)
+            own[first], own[second] = smaller, greater
+        return [places[i] for i in wanted]
+
+    def _spare(self, like: Array) -> list[Array]:
+        if self._room and (self._room[0].dtype, self._room[0].size) != (like.dtype, like.size):
+            self._room = []
+        return list(self._room)
+
+    def _more(self, like: Array) -> Array:
+        self._room.append(np.empty_like(like))
+        return self._room[-1]
 
 
 @lru_cache(maxsize=64)

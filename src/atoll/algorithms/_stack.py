@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from atoll.algorithms._network import in_order
+from atoll.algorithms._network import InOrder
 from atoll.values import Array, Arrays
 
 BLOCK = 1 << 14  # elements of each member looked at together: twenty of them stay in the cache
@@ -117,22 +117,27 @@ def mean(rows: Sequence[Array], group: Sequence[int]) -> Array:
     """The mean of some rows; each is scaled before it is added, so that large ones don't overflow."""
     dtype = np.dtype(np.float64) if counts(rows[0]) else rows[0].dtype
     total = np.multiply(rows[group[0]], 1 / len(group), dtype=dtype)
+    scratch = np.empty_like(total)
     for i in group[1:]:
-        total += np.multiply(rows[i], 1 / len(group), dtype=dtype)
+        total += np.multiply(rows[i], 1 / len(group), out=scratch)
     return total
 
 
-def middle(rows: Sequence[Array]) -> Array:
+class Middle:
     """The element-wise median; of two in the middle the mean, exact for integers (ties to even), true for truth values."""
-    count = len(rows)
-    low, *high = in_order(rows, range((count - 1) // 2, count // 2 + 1))
-    if not high or low.dtype.kind == "b":
-        return high[0] if high else low
-    if counts(low):  # without leaving the integers, and without overflow
-        differ = low ^ high[0]
-        floor = (low & high[0]) + (differ >> 1)
-        return np.asarray(floor + (differ & floor & 1))
-    return np.asarray(low * 0.5 + high[0] * 0.5)
+
+    def __init__(self) -> None:
+        self._in_order = InOrder(lambda count: range((count - 1) // 2, count // 2 + 1))
+
+    def __call__(self, rows: Sequence[Array]) -> Array:
+        low, *high = self._in_order(rows)
+        if not high or low.dtype.kind == "b":
+            return high[0] if high else low
+        if counts(low):  # without leaving the integers, and without overflow
+            differ = low ^ high[0]
+            floor = (low & high[0]) + (differ >> 1)
+            return np.asarray(floor + (differ & floor & 1))
+        return np.asarray(low * 0.5 + high[0] * 0.5)
 
 
 def _restored(block: Array, dtype: np.dtype[Any]) -> Array:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import final
 
 from atoll.algorithms._collects import Tolerant
-from atoll.algorithms._network import in_order
+from atoll.algorithms._network import InOrder
 from atoll.algorithms._stack import Stack, mean
 from atoll.values import Array, Arrays
 
@@ -29,9 +29,9 @@ class TrimmedMean(Tolerant):
         return 2 * self.f + 1
 
     def of(self, stack: Stack, around: Arrays) -> Arrays:
-        kept = range(self.f, stack.count - self.f)
+        kept = InOrder(lambda count: range(self.f, count - self.f))
 
         def trimmed(rows: Sequence[Array]) -> Array:
-            return mean(in_order(rows, kept), range(len(kept)))
+            return mean(kept(rows), range(len(rows) - 2 * self.f))
 
         return stack.made(trimmed)
