@@ -72,7 +72,7 @@ def _safetensors(path: Path) -> Mapping[str, NDArray[Any]]:
     return dict(Arrays.load(path))
 
 
-def _csv(path: Path) -> Mapping[str, NDArray[Any]]:
+def csv_columns(path: Path) -> Mapping[str, NDArray[Any]]:
     """The first line names the columns. Numbers where all are numbers, NaN where one is missing; text otherwise."""
     with open(path, newline="", encoding="utf-8-sig") as file:
         rows = csv.reader(file)
@@ -121,7 +121,7 @@ def _parquet(path: Path) -> Mapping[str, NDArray[Any]]:
 
 
 _READERS: dict[str, Callable[[Path], Mapping[str, NDArray[Any]]]] = {
-    ".csv": _csv,
+    ".csv": csv_columns,
     ".npz": _npz,
     ".parquet": _parquet,
     ".safetensors": _safetensors,
