@@ -40,11 +40,11 @@ $(VENV)/.demo: $(BIN)/python requirements/demo.txt $(SOURCE)
 	@$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 
-$(VENV)/.dev: $(BIN)/python requirements/dev.txt requirements/torch.txt requirements/on-torch.txt $(SOURCE)
+$(VENV)/.dev: $(BIN)/python requirements/dev.txt requirements/torch.txt requirements/on-torch.txt requirements/samples.txt $(SOURCE)
 	@echo "installing what the tests need"
 	@$(PIP) --require-hashes -r requirements/dev.txt
 	@$(PIP) -r requirements/torch.txt
-	@$(PIP) --require-hashes --no-deps -r requirements/on-torch.txt
+	@$(PIP) --require-hashes --no-deps -r requirements/on-torch.txt -r requirements/samples.txt
 	@$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@ $(VENV)/.demo
 
@@ -121,6 +121,7 @@ lock: $(VENV)/.dev ## pin the newest allowed versions again (UPGRADE=--upgrade t
 	@$(LOCK) requirements/demo.in -c requirements/dev.txt -o requirements/demo.txt
 	@$(LOCK) -c requirements/dev.txt -o requirements/base.txt
 	@$(COMPILE) requirements/on-torch.in -c requirements/dev.txt -o requirements/on-torch.txt
+	@$(COMPILE) requirements/samples.in --no-deps -o requirements/samples.txt
 
 clean: ## forget what was installed and made
 	@rm -rf $(VENV) demo dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .import_linter.log .deptry.log
