@@ -32,6 +32,7 @@ class Created(_Event, frozen=True, kw_only=True):
     nodes: list[str]
     settings: dict[str, Any] = {}  # data, partition, workers, threads ...
     versions: dict[str, str] = {}
+    machine: dict[str, str] = {}  # what else the last digits depend on: system, processor, blas, threads
 
 
 class Started(_Event, frozen=True, kw_only=True):

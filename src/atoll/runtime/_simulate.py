@@ -5,21 +5,18 @@ Doesn't know how the app was found; a script, a notebook and the command line al
 
 from __future__ import annotations
 
-import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from atoll._version import __version__
 from atoll.app import Bench, ClientApp, Executor, Project, Record, ServerApp, Watch, resolve
 from atoll.data import Partition
 from atoll.journal import Created, History, Journal, MemoryJournal
 from atoll.runtime._drive import drive
 from atoll.runtime._inprocess import InProcess
+from atoll.runtime._machine import machine, versions
 from atoll.runtime._parts import Parts, Source
 from atoll.runtime._threads import limited
 from atoll.values import Config, ConfigError, new_run_id
@@ -61,7 +58,6 @@ class Simulation:
         settings: dict[str, Any] = {"workers": self.workers, "threads": self.threads, "save": self.save}
         if isinstance(self.partition, Mapping):
             settings["partition"] = dict(self.partition)
-        versions = {"atoll": __version__, "python": platform.python_version(), "numpy": np.__version__}
         created = Created(
             time=time.time(),
             id=new_run_id(),
@@ -71,7 +67,8 @@ class Simulation:
             seed=seed,
             nodes=names,
             settings=settings,
-            versions=versions,
+            versions=versions(),
+            machine=machine(self.threads),
         )
         return journal.create(created)
 

@@ -153,11 +153,12 @@ class Faraway:
         name: str = "",
         nodes: Sequence[str] = (),
         where: str = "host",
+        remembered: Mapping[str, str] = {},
     ) -> RunInfo:
-        """Ship an app and begin a run of it."""
+        """Ship an app and begin a run of it. `remembered`: what else the run remembers of its app."""
         settings = project.simulation
         run = NewRun(
-            id=new_run_id(), federation=self.place.federation, bundle=self._ship(project, config), app=app_of(project), config=config.plain(), seed=seed,
+            id=new_run_id(), federation=self.place.federation, bundle=self._ship(project, config), app={**app_of(project), **remembered}, config=config.plain(), seed=seed,
             name=name, nodes=list(nodes), where=where, threads=settings.get("threads", 1), save=settings.get("save", "auto"),
             needs=needs_of(project),
         )  # fmt: skip

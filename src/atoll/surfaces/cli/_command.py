@@ -16,8 +16,9 @@ class Option:
     """`--flags VALUE`; without a value it is a switch."""
 
     def __init__(self, flags: str, value: str = "", help: str = "", *, kind: str = "text", choices: tuple[str, ...] = (),
-                 completes: str = NOTHING) -> None:  # fmt: skip
+                 completes: str = NOTHING, into: str = "") -> None:  # fmt: skip
         self.flags, self.value, self.help = flags.split(), value, help
+        self.into = into  # what it is called among the values, when not as the flag is
         self.kind, self.choices, self.completes = kind, choices, completes
 
     @property

@@ -31,7 +31,7 @@ def dispatch(words: list[str]) -> int:
 
 
 def _carry_out(words: list[str], out: Output) -> int:
-    if words[0] in ("run", "resume"):
+    if words[0] in ("run", "resume", "rerun"):
         from atoll.surfaces.cli._threads import limit_threads
 
         limit_threads(words[1:])

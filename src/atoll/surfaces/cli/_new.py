@@ -1,4 +1,4 @@
-"""`atoll new`: a folder of your own, copied from a template.
+"""`atoll new`: a folder of your own, copied from a template or from another app.
 
 Doesn't know what the templates are about: each is a folder under `templates/`, whose files may say `__package__` and
 `__name__`, in their names too; the ending `.tmpl` is dropped.
@@ -14,10 +14,12 @@ from argparse import Namespace
 from importlib.util import find_spec
 from pathlib import Path
 
+from atoll.surfaces._rename import Names
 from atoll.surfaces.cli._output import Output
 from atoll.surfaces.cli._templates import DEFAULT, FOLDER, about, installing, missing, templates
 from atoll.values import ConfigError, suggestion
 
+_SHOWN = 40  # files that are listed
 _LEFT_OUT = ("__pycache__", ".pyc")
 
 
@@ -25,30 +27,38 @@ def new(values: Namespace, out: Output) -> int:
     """Make an app."""
     folder = Path(values.name)
     name, package = _names(folder)
-    template = _template(values.template, out)
-    if folder.is_symlink() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir()))):
-        raise ConfigError(
-            "new.exists", f"{folder} is there already, and nothing is overwritten", "choose another name"
-        )
-    made = _copy(Path(FOLDER) / template, folder, {"__package__": package, "__name__": name})
-    out.document(
-        "atoll.new/1",
-        {
-            "name": name,
-            "package": package,
-            "template": template,
-            "folder": str(folder.resolve()),
-            "files": made,
-        },
-    )
-    out.line(f"made {out.paint(str(folder), 'bold')} from the template {template}:")
-    for file in made:
+    if values.source is not None and values.template is not None:
+        raise ConfigError("cli.usage", "an app is made from a template or from another app", "leave one out")
+    _check_free(folder)
+    if values.source is not None:
+        from atoll.surfaces.cli._copy_of import copy_of
+
+        copied = copy_of(values.source, folder, Names(name, package))
+        package, made = copied.package, copied.files
+        told, what = {"source": copied.source, "digest": copied.digest}, copied.words
+    else:
+        template = _template(values.template, out)
+        made = _copy(Path(FOLDER) / template, folder, {"__package__": package, "__name__": name})
+        told, what = {"template": template}, f"the template {template}"
+    about = {"name": name, "package": package, **told, "folder": str(folder.resolve()), "files": made}
+    out.document("atoll.new/1", about)
+    out.line(f"made {out.paint(str(folder), 'bold')} from {what}:")
+    for file in made[:_SHOWN]:
         out.line(f"  {file}")
+    if len(made) > _SHOWN:
+        out.line(f"  ... and {len(made) - _SHOWN} more")
     out.line()
     out.line("next:")
     out.line(f"  cd {folder}")
     out.line("  atoll run")
     return 0
+
+
+def _check_free(folder: Path) -> None:
+    if folder.is_symlink() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir()))):
+        raise ConfigError(
+            "new.exists", f"{folder} is there already, and nothing is overwritten", "choose another name"
+        )
 
 
 def _names(folder: Path) -> tuple[str, str]:

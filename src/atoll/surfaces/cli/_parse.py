@@ -57,7 +57,8 @@ def _parser(found: Command) -> _Parser:
             argument.name.lower(), metavar=argument.name, choices=argument.choices or None, **counted
         )
     for option in found.options:
-        parser.add_argument(*option.flags, **_reading(option))
+        named: dict[str, Any] = {"dest": option.into} if option.into else {}
+        parser.add_argument(*option.flags, **named, **_reading(option))
     return parser
 
 

@@ -14,7 +14,7 @@ import msgspec
 
 from atoll.journal import History, SqliteJournal
 from atoll.surfaces.cli._output import Output
-from atoll.surfaces.cli._runs import open_runs
+from atoll.surfaces.cli._runs import Runs, created_of, open_runs
 from atoll.surfaces.cli._words import count, size
 from atoll.values import ConfigError, NotFound, suggestion
 
@@ -25,6 +25,8 @@ def pull(values: Namespace, out: Output) -> int:
     """Write a run's model, or its metrics, to a file."""
     journal = open_runs(values)
     try:
+        if values.app:
+            return _app(journal, values, out)
         history = History.of(journal, journal.find(values.run).id, models=not values.metrics)
         code = (_metrics if values.metrics else _model)(history, values, out)
         if not isinstance(journal, SqliteJournal):
@@ -71,6 +73,22 @@ def _metrics(history: History, values: Namespace, out: Output) -> int:
     body = _csv(rows).encode() if path.suffix.lower() == ".csv" else msgspec.json.encode(rows)
     _write(path, lambda: path.write_bytes(body))
     _told(history, path, f"{count(len(rows), 'row')}", out)
+    return 0
+
+
+def _app(runs: Runs, values: Namespace, out: Output) -> int:
+    """The app as it was when the run began, as one file: `atoll new --from` takes it."""
+    from atoll.surfaces._apps import body_of
+
+    if values.metrics or values.state:
+        raise ConfigError("cli.usage", "--app is pulled alone", "leave the other options out")
+    summary = runs.find(values.run)
+    body = body_of(runs, created_of(runs, summary.id))
+    path = _path(values.output, f"{summary.name}.bundle")
+    _write(path, lambda: path.write_bytes(body))
+    content = {"run": summary.id, "name": summary.name, "status": summary.status, "path": str(path.resolve()), "bytes": len(body)}  # fmt: skip
+    out.document("atoll.pull/1", content)
+    out.line(f"{path}: the app of {summary.name}, {size(len(body))}")
     return 0
 
 

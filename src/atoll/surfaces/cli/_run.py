@@ -6,17 +6,19 @@ Doesn't know how a run is carried out; `runtime` does.
 from __future__ import annotations
 
 from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
 
 from atoll.app import Project, read_project
 from atoll.journal import FINISHED, RUNNING, STOPPED, Created, SqliteJournal
 from atoll.runtime import Simulation, of_project, prints_logged
+from atoll.surfaces._apps import folder_of, keep, packed, repeating
 from atoll.surfaces._places import chosen
 from atoll.surfaces.cli._home import open_journal
 from atoll.surfaces.cli._outcome import conclude, document
 from atoll.surfaces.cli._output import Output
 from atoll.surfaces.cli._watching import watching
-from atoll.values import Config, ConfigError, NotFound, RunError
+from atoll.values import AtollError, Config, ConfigError, NotFound, RunError
 
 _NODES = 10
 
@@ -31,12 +33,30 @@ def run(values: Namespace, out: Output) -> int:
     refuse(values, ("detach", "check", "server"), "is for a run on a federation", "say which: --on NAME")
     project = read_project(values.folder or ".")
     config = project.config.override(settings_of(values.set))
-    simulation = of_project(project, workers=values.workers, fail_fast=values.fail_fast)
     nodes = project.simulation.get("nodes", _NODES) if values.nodes is None else values.nodes
     seed = project.simulation.get("seed", 0) if values.seed is None else values.seed
+    return simulated(project, config, nodes, seed, values, out)
+
+
+def simulated(
+    project: Project,
+    config: Config,
+    nodes: int,
+    seed: int,
+    values: Namespace,
+    out: Output,
+    *,
+    again: Created | None = None,
+) -> int:
+    """Begin a simulation of a project, whose bundle is kept with the run, and watch it. `again`: the run that it repeats."""
+    bundle, remembered = packed(project)
+    simulation = of_project(project, workers=values.workers, fail_fast=values.fail_fast)
+    simulation = replace(simulation, app={**simulation.app, **remembered, **repeating(again)})
     journal = open_journal()
     try:
         created = simulation.create(journal, config=config, nodes=nodes, seed=seed, name=values.name or "")
+        if bundle is not None:
+            keep(journal, created.id, bundle)
         return _attempt(journal, simulation, created, values, out)
     finally:
         journal.close()
@@ -64,7 +84,9 @@ def resume(values: Namespace, out: Output) -> int:
             )
         created = next(event for _, event in journal.events(summary.id))
         assert isinstance(created, Created)
-        simulation = of_project(_project_of(created), workers=values.workers, fail_fast=values.fail_fast)
+        simulation = of_project(
+            _project_of(journal, created), workers=values.workers, fail_fast=values.fail_fast
+        )
         if simulation.app["digest"] != created.app["digest"]:
             out.note(
                 "note: the app's code has changed since this run began; rounds from here on use what it is now"
@@ -74,7 +96,7 @@ def resume(values: Namespace, out: Output) -> int:
         journal.close()
 
 
-def _project_of(created: Created) -> Project:
+def _project_of(journal: SqliteJournal, created: Created) -> Project:
     """The project that a run was started from. Raises `ConfigError`, `NotFound`."""
     app, settings = created.app, created.settings
     if not app.get("project"):
@@ -86,9 +108,14 @@ def _project_of(created: Created) -> Project:
         )
     folder = Path(app["project"])
     if not folder.is_dir():
-        raise NotFound(
-            "project.gone", f"the app of {created.name} was in {folder}, which is gone", "put it back there"
-        )
+        try:
+            folder = folder_of(journal, created)
+        except AtollError:
+            raise NotFound(
+                "project.gone",
+                f"the app of {created.name} was in {folder}, which is gone",
+                "put it back there",
+            ) from None
     simulation = {**settings, **({"data": app["data"]} if app["data"] else {})}
     return Project(folder, app["name"], app["server"], app["client"], Config(created.config), simulation)
 

@@ -6,11 +6,12 @@ Doesn't carry it out: the run goes on without whoever watches it.
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from atoll.app import Project, read_project
 from atoll.journal import FINISHED, RUNNING, STOPPED, Created, Event, Finished, History
+from atoll.surfaces._apps import repeating
 from atoll.surfaces._faraway import Faraway, summary_of
 from atoll.surfaces._places import Place, beside
 from atoll.surfaces._retell import Retelling
@@ -19,7 +20,7 @@ from atoll.surfaces.cli._outcome import conclude, document
 from atoll.surfaces.cli._output import Output
 from atoll.surfaces.cli._run import refuse, settings_of
 from atoll.surfaces.cli._watching import Watching, watching
-from atoll.values import ConfigError
+from atoll.values import Config, ConfigError
 from atoll.wire import Unreachable
 
 _SIMULATED = ("workers", "fail_fast")
@@ -54,6 +55,29 @@ def run_on(place: Place, values: Namespace, out: Output) -> int:
         if where == "here":
             return _serve_here(there, project, run, values, out)
         return _watched(there, Retelling(), run, values, out)
+    finally:
+        there.close()
+
+
+def rerun_on(
+    place: Place,
+    project: Project,
+    config: Config,
+    seed: int,
+    values: Namespace,
+    out: Output,
+    *,
+    again: Created,
+    nodes: Sequence[str],
+) -> int:
+    """Begin a run there as another one was begun, and watch it. `nodes`: which are asked; all when none is named."""
+    refuse(values, _SIMULATED, "is for a simulation", "leave it out")
+    there = _open(place)
+    try:
+        info = there.begin(
+            project, config, seed=seed, name=values.name or "", nodes=nodes, remembered=repeating(again)
+        )
+        return _watched(there, Retelling(), summary_of(info).id, values, out)
     finally:
         there.close()
 

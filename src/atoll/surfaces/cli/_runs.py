@@ -8,10 +8,10 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from atoll.journal import SqliteJournal, final_model
-from atoll.surfaces._places import chosen
+from atoll.journal import Created, SqliteJournal, final_model
+from atoll.surfaces._places import LOCAL, SIMULATION, Places, chosen
 from atoll.surfaces.cli._home import home, open_journal
 
 if TYPE_CHECKING:
@@ -28,6 +28,30 @@ def open_runs(values: Namespace) -> Runs:
     from atoll.surfaces._faraway import Faraway
 
     return Faraway(place, objects=Path(home()) / "pulled")
+
+
+class Located(NamedTuple):
+    """A reference to a run: the runs among which it is meant, its name there, and the context that was named."""
+
+    runs: Runs
+    run: str
+    on: str
+
+
+def located(reference: str, on: str | None) -> Located:
+    """Where `CONTEXT:RUN` is, or RUN where a command goes. Raises as `open_runs`."""
+    name, _, rest = reference.partition(":")
+    known = {SIMULATION, LOCAL, *Places.load().contexts}
+    if rest and name.partition("/")[0] in known:
+        return Located(open_runs(Namespace(on=name)), rest, name)
+    return Located(open_runs(Namespace(on=on)), reference, on or "")
+
+
+def created_of(runs: Runs, run: str) -> Created:
+    """How a run was created."""
+    created = next(event for _, event in runs.events(run))
+    assert isinstance(created, Created)
+    return created
 
 
 def waiting(runs: Runs, run: str) -> str:

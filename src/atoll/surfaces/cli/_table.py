@@ -28,10 +28,18 @@ _DETACH = Option("--detach", help="on a federation: begin it, and don't wait")
 
 RUN_COMMANDS = (
     Command(
-        "new", "make an app from a template",
-        examples=(("atoll new my-app", "asks for the template on a terminal"), ("atoll new my-app --template torch", "")),
+        "new", "make an app from a template, or from another app",
+        examples=(
+            ("atoll new my-app", "asks for the template on a terminal"), ("atoll new my-app --template torch", ""),
+            ("atoll new my-app --from ../their-app", "a copy of an app, under your own name"),
+            ("atoll new my-app --from @latest", "of a run's app, as it was when the run began"),
+        ),
         arguments=(Argument("NAME", "", "the app's name, or the path of its folder", completes=FOLDERS),),
-        options=(Option("-t --template", "NAME", f"one of those below; {DEFAULT} where nobody can be asked", choices=templates()),), notes=listing,
+        options=(
+            Option("-t --template", "NAME", f"one of those below; {DEFAULT} where nobody can be asked", choices=templates()),
+            Option("--from", "APP", "an app's folder, a bundle's file, or a run", completes=FOLDERS, into="source"),
+        ),
+        notes=listing,
     ),
     Command(
         "run", "run the app in this folder: simulated, or on a federation",
@@ -82,12 +90,13 @@ RUN_COMMANDS = (
         ),
     ),
     Command(
-        "pull", "take a run's model or metrics home",
+        "pull", "take a run's model, metrics or app home",
         examples=(("atoll pull @latest -o model.safetensors", ""), ("atoll pull my-app-3 --metrics -o metrics.csv", "or metrics.json")),
         arguments=(_RUN,),
         options=(
             Option("-o --output", "FILE", "where to; - is stdout, for metrics", completes=FILES),
             Option("--metrics", help="the metrics, one row a number, as CSV or JSON by the file's ending"),
+            Option("--app", help="the app as it was when the run began, as one file for `atoll new --from`"),
             Option("--state", "NAME", "which of the named states of the last round; `model` when left out"),
             _ON,
         ),
@@ -96,6 +105,22 @@ RUN_COMMANDS = (
         "resume", "go on with a run that was stopped, killed or failed", module="run",
         examples=(("atoll resume @latest", ""), ("atoll resume my-app-3 --workers 4", "")),
         arguments=(_RUN,), options=(_WORKERS, _FAIL_FAST, _QUIET, _ON, _DETACH),
+    ),
+    Command(
+        "rerun", "run a run again: its app as it was then, not as it is now",
+        examples=(
+            ("atoll rerun my-app-3", "the same model, to the bit"),
+            ("atoll rerun my-app-3 --set lr=0.1 --seed 7", "with other settings"),
+            ("atoll rerun my-app-3 --on hospitals", "what was simulated, on a federation"),
+        ),
+        arguments=(_RUN,),
+        options=(
+            Option("-s --set", "KEY=VALUE", "a value of the run's config; can be given more than once", kind="many"),
+            Option("-n --nodes", "N", "how many nodes to simulate", kind="number"),
+            Option("--seed", "N", "where all randomness comes from", kind="number"),
+            _WORKERS, Option("--name", "NAME", "what to call the new run"), _FAIL_FAST, _QUIET, _ON, _DETACH,
+        ),
+        notes="RUN is looked for at --on, then where commands go without it; hospitals:my-app-3 is that of the context hospitals.",
     ),
     Command(
         "stop", "stop a run of another terminal, or of a federation",

@@ -1,0 +1,141 @@
+"""Runs that are run again, and apps that are made of them."""
+
+import json
+import shutil
+
+import pytest
+
+from atoll.store import digest_bytes
+
+
+def model(shell, run):
+    path = shell.folder / f"{run}.safetensors"
+    assert shell("pull", run, "-o", str(path)).code == 0
+    return path.read_bytes()
+
+
+def test_a_run_again_gives_the_same_model_whatever_became_of_its_folder(shell):
+    shell("run", "--name", "first", "--set", "lr=0.25", "--seed", "7", "--nodes", "4")
+    shutil.rmtree(shell.folder / "tiny")
+    (shell.folder / "pyproject.toml").write_text("changed beyond recognition [")
+    said = shell("rerun", "first", "--name", "second")
+    assert said.code == 0, said.err
+    assert model(shell, "first") == model(shell, "second")
+    shown = shell("show", "second", "--json").document
+    assert (shown["seed"], shown["config"]["lr"], len(shown["nodes"])) == (7, 0.25, 4)
+
+
+def test_what_is_changed_is_changed_and_nothing_else(shell):
+    shell("run", "--name", "first", "--set", "lr=0.25")
+    (shell.folder / "tiny" / "client.py").write_text("raise ValueError")
+    said = shell("rerun", "first", "--set", "rounds=1", "--seed", "3", "--nodes", "2", "--json").document
+    assert (said["seed"], said["nodes"], len(said["rounds"]), said["config"]["lr"]) == (3, 2, 1, 0.25)
+    assert shell("rerun", "first", "--set", "rouns=1").code == 2
+
+
+def test_the_kept_app_stays_as_it_was_and_goes_with_its_run(shell):
+    shell("run", "--name", "first")
+    shell("rerun", "first", "--name", "second")
+    shell("rerun", "second", "--name", "third", "--workers", "1")
+    kept = list((shell.home / "bundles").iterdir())
+    assert len(kept) == 1
+    assert kept[0].stat().st_nlink == 4
+    (unpacked,) = (shell.home / "apps").glob("*/app-*")
+    assert {p.suffix for p in unpacked.rglob("*") if p.is_file()} == {".py", ".toml"}
+    for run in ("first", "second", "third"):
+        assert shell("rm", run, "--yes").code == 0
+    (shell.folder / "tiny" / "new.py").touch()
+    shell("run", "--name", "fourth")
+    assert [p.name for p in (shell.home / "bundles").iterdir()] != [kept[0].name]
+    assert len(list((shell.home / "bundles").iterdir())) == 1
+
+
+def test_a_rerun_that_was_stopped_goes_on_when_its_folder_was_swept(shell):
+    shell("run", "--name", "first")
+    assert shell("rerun", "first", "--name", "second", "--set", "mood=unwell").code == 1
+    shutil.rmtree(shell.home / "apps")
+    said = shell("resume", "second")
+    assert "the server is unwell" in said.err  # its own config: it was found, and begun
+
+
+def test_a_script_s_run_says_that_its_code_was_not_kept(shell):
+    script = f"""
+import sys; sys.path.insert(0, {str(shell.folder)!r})
+import atoll
+from tiny import client, server
+config = dict(rounds=1, lr=0.5, pause=0.0, mood="", where="")
+atoll.simulate(server.app, client.app, nodes=2, config=config, name="scripted", home={str(shell.home)!r})
+"""
+    import subprocess
+    import sys
+
+    subprocess.run([sys.executable, "-c", script], env=shell.environment, check=True, capture_output=True)
+    said = shell("rerun", "scripted")
+    assert (said.code, "begun by a script, whose code is not kept" in said.err) == (2, True)
+
+
+def test_an_app_that_can_t_be_packed_runs_and_says_why_it_can_t_be_run_again(shell):
+    (shell.folder / "link").symlink_to("/etc/passwd")
+    shell("run", "--name", "first")
+    said = shell("rerun", "first")
+    assert (said.code, "could not be packed when the run began: link is a link" in said.err) == (2, True)
+
+
+def test_a_kept_app_that_was_tampered_with_is_refused(shell):
+    shell("run", "--name", "first")
+    (bundle,) = shell.home.glob("runs/*/app.bundle")
+    bundle.write_bytes(bundle.read_bytes().replace(b"hello", b"jello"))
+    for words in (("rerun", "first"), ("new", "mine", "--from", "first"), ("pull", "first", "--app")):
+        said = shell(*words, "--json")
+        assert (said.code, said.document["code"]) == (1, "bundle.damaged")
+    bundle.unlink()
+    assert shell("rerun", "first", "--json").document["code"] == "run.app-gone"
+
+
+@pytest.mark.parametrize("source", ["folder", "bundle", "run", "@latest"])
+def test_an_app_is_made_of_another_one_and_runs_as_it_does(source, shell):
+    shell("run", "--name", "first")
+    shell("pull", "first", "--app", "-o", "first.bundle")
+    given = {"folder": ".", "bundle": "first.bundle", "run": "first"}.get(source, source)
+    said = shell("new", "../My-App", "--from", given, "--json")
+    assert said.code == 0, said.err
+    document = said.document
+    assert (document["package"], "my_app/server.py" in document["files"]) == ("my_app", True)
+    bundle = (shell.folder / "first.bundle").read_bytes()
+    assert (document["digest"] == digest_bytes(bundle)) or source == "folder"  # which holds the bundle itself
+    mine = shell.at(shell.folder.parent / "My-App")
+    assert mine("run", "--name", "mine", "--json").document["name"] == "mine"
+    assert model(shell, "first") == model(shell, "mine")
+    assert shell("ls", "--json").document["runs"][0]["app"] == "My-App"
+
+
+def test_a_copy_fills_an_empty_folder_and_no_other(shell):
+    (shell.folder.parent / "empty").mkdir()
+    assert shell("new", "../empty", "--from", ".").code == 0
+    said = shell("new", "../empty", "--from", ".")
+    assert (said.code, "nothing is overwritten" in said.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("source", "code", "exit_code"),
+    [
+        ("nothing", "new.no-source", 3),
+        ("./nothing", "new.no-source", 3),
+        ("tiny/client.py", "new.no-app", 2),
+        ("tiny", "new.no-app", 2),
+        ("evil.bundle", "new.no-app", 2),
+        ("newer.bundle", "bundle.newer", 1),
+    ],
+)
+def test_what_no_app_can_be_made_of_is_refused_and_nothing_is_made(source, code, exit_code, shell):
+    header = json.dumps({"requires": "", "files": [["../evil.py", 1, digest_bytes(b"x")[7:]]]}).encode()
+    evil = b"atoll bundle 1\n" + len(header).to_bytes(4, "little") + header + b"x"
+    (shell.folder / "evil.bundle").write_bytes(evil)
+    (shell.folder / "newer.bundle").write_bytes(b"atoll bundle 9\n")
+    said = shell("new", "../mine", "--from", source, "--json")
+    assert (said.document["code"], said.code) == (code, exit_code)
+    assert sorted(p.name for p in shell.folder.parent.iterdir()) in (["app"], ["app", "home"])
+
+
+def test_a_template_and_an_app_are_not_taken_together(shell):
+    assert shell("new", "mine", "--from", ".", "--template", "numpy").code == 2
