@@ -8,6 +8,7 @@ from atoll.runtime._draws import Constant, Exponential, LogNormal, Pareto, Unifo
 from atoll.runtime._drive import attempt, drive
 from atoll.runtime._inprocess import InProcess
 from atoll.runtime._machine import machine, versions
+from atoll.runtime._machine import machine, versions
 from atoll.runtime._parts import Parts
 from atoll.runtime._pipe import Mouth, Printed, end_line, receive, send, taken_over
 from atoll.runtime._prints import prints_logged
@@ -39,6 +40,7 @@ __all__ = [
     "in_words",
     "limited",
     "machine",
+    "machine",
     "of_project",
     "prints_logged",
     "processors",
@@ -46,5 +48,6 @@ __all__ = [
     "send",
     "simulate",
     "taken_over",
+    "versions",
     "versions",
 ]
