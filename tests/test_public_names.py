@@ -16,14 +16,18 @@ PUBLIC = {
         Algorithm Arrays AtollError ClientApp Config Context Failure Fleet Fold History Mean Metrics Replies Reply Round Schedule
         ServerApp ServerContext Stream Task Update __version__ algorithms connect data fit numpy simulate torch
         """,
-    "atoll.algorithms": "FedAvg FedAvgM",
+    "atoll.algorithms": """
+        Bucketing Bulyan CenteredClipping Collects CoordinateMedian Ditto Evaluation FedAdagrad FedAdam FedAvg FedAvgM FedBN
+        FedBuff FedDyn FedNova FedProx FedYogi GeometricMedian Histogram IFCA KMeans Krum LogisticRegression MultiKrum
+        NearestNeighborMixing NormBounding QFedAvg Quantiles Rule Scaffold Summary Survey TrimmedMean WeightedMean evaluate
+        """,
     "atoll.data": """
         IID SIMULATED Dataset Dirichlet Joint Natural Partition Split Subset Table column_of is_function open_source parse_partition
         samples split
         """,
     "atoll.data.samples": "digits fashion_mnist mnist",
     "atoll.numpy": "get_arrays set_arrays",
-    "atoll.torch": "get_arrays set_arrays",
+    "atoll.torch": "add_to_gradients get_arrays proximal set_arrays",
 }
 
 
