@@ -4,6 +4,7 @@ Doesn't know where nodes are, how bytes move, or which framework trains.
 """
 
 from atoll.app._apps import ClientApp, Mod, ServerApp
+from atoll.app._clock import Clock, Timing
 from atoll.app._context import Bench, Context, Data
 from atoll.app._context import State as NodeState
 from atoll.app._executor import Broken, Call, Done, Executor, Outcome
@@ -28,6 +29,7 @@ __all__ = [
     "Broken",
     "Call",
     "ClientApp",
+    "Clock",
     "Context",
     "Data",
     "Done",
@@ -50,6 +52,7 @@ __all__ = [
     "State",
     "Stream",
     "Task",
+    "Timing",
     "Update",
     "Watch",
     "apart",

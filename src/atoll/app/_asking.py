@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from atoll.app._executor import Broken, Outcome
+from atoll.app._executor import Broken, Outcome, lasted, moment
 from atoll.app._record import Offering, stored_reply
 from atoll.app._schedule import Schedule
 from atoll.app._task import Failure, Reply, Task
@@ -46,6 +46,8 @@ class Asked:
         self._arrived: deque[int] = deque()
         self._open: set[int] = set()  # indices without an outcome
         self._begun = False
+        self._side_by_side = False  # in virtual time all are asked at once, when the order of answers counts
+        self._asked: float | None = None
         self._round = fleet.record.round
         self.accepted = 0
         self._failures: list[Failure] = []
@@ -67,8 +69,9 @@ class Asked:
     def __iter__(self) -> Iterator[Reply]:
         """In cohort order: the order in which a fold is the same to the bit everywhere."""
         # with a quorum or over-selection the slowest must not hold up the others
-        ahead = len(self._cohort) if self._enough < len(self._cohort) else AHEAD * self._fleet.capacity
-        self._begin()
+        some = self._enough < len(self._cohort)
+        ahead = len(self._cohort) if some else AHEAD * self._fleet.capacity
+        self._begin(side_by_side=some)
         try:
             for index in range(len(self._cohort)):
                 while index in self._open:
@@ -84,7 +87,7 @@ class Asked:
 
     def arriving(self) -> Iterator[Reply]:
         """As they come."""
-        self._begin()
+        self._begin(side_by_side=True)
         try:
             while self._arrived or self._open:
                 while not self._arrived and self._open:
@@ -110,7 +113,7 @@ class Asked:
         if isinstance(outcome, Broken):
             failure = Failure(index, node, outcome.kind, outcome.message, outcome.traceback)
             self._failures.append(failure)
-            self._record.fail(self._ordinal, action, failure)
+            self._record.fail(self._ordinal, action, failure, at=moment(outcome))
             return
         update = outcome.update
         reply = Reply(
@@ -119,14 +122,14 @@ class Asked:
             action,
             weight=update.weight,
             metrics=update.metrics,
-            seconds=outcome.seconds,
+            seconds=lasted(outcome),
             payload=update.payload if outcome.load is None else None,
             load=outcome.load,
         )
         self._record.accept(self._ordinal, reply, outcome)
         self._take(reply)
 
-    def _begin(self) -> None:
+    def _begin(self, *, side_by_side: bool) -> None:
         if self._begun:
             raise RunError(
                 "replies.iterated-twice",
@@ -134,6 +137,9 @@ class Asked:
                 "keep them: replies = list(fleet.ask(...))",
             )
         self._begun, self._round = True, self._record.round
+        clock = self._record.clock
+        if clock is not None:
+            self._asked, self._side_by_side = clock.now, side_by_side
         self._open = set(range(len(self._cohort)))
         action = self._tasks[self._cohort[0]].action if self._cohort else ""
         self._replay(self._record.offer(self._ordinal, action, self._digest, self._cohort))
@@ -144,6 +150,8 @@ class Asked:
             if index not in self._open:
                 continue
             self._open.discard(index)
+            if self._record.clock is not None:
+                self._record.clock.reach(event.virtual_time)
             if isinstance(event, Accepted):
                 self._take(stored_reply(self._record, event))
             else:
@@ -159,7 +167,7 @@ class Asked:
             self._cancel()
 
     def _hand_out(self, until: int) -> None:
-        room = max(1, self._fleet.capacity)
+        room = len(self._cohort) if self._side_by_side else max(1, self._fleet.capacity)
         while self._waiting and len(self._running) < room and self._waiting[0] < until:
             index = self._waiting.popleft()
             node = self._cohort[index]
@@ -171,6 +179,7 @@ class Asked:
                 index=index,
                 place=0,
                 deadline=self._schedule.deadline,
+                asked=self._asked,
             )
             self._running[call] = index
 

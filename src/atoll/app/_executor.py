@@ -10,13 +10,17 @@ from typing import Any, Protocol, TypeAlias
 
 import msgspec
 
+from atoll.app._clock import Timing
 from atoll.app._task import Task, Update
 from atoll.journal import Called, CallRow
 from atoll.values import Payload
 
 
 class Call(msgspec.Struct, frozen=True, gc=False):
-    """One task for one node. (round, ordinal, place, node) names it in every attempt of the run; `index` is its reply's."""
+    """One task for one node. (round, ordinal, place, node) names it in every attempt of the run; `index` is its reply's.
+
+    In virtual time, `asked` is when it was asked for, should that not be now.
+    """
 
     id: int
     node: str
@@ -28,12 +32,14 @@ class Call(msgspec.Struct, frozen=True, gc=False):
     deadline: float | None = None  # seconds from hand-over
     index: int = 0
     place: int = 0
+    asked: float | None = None
 
 
 class Done(msgspec.Struct, frozen=True, gc=False):
     """The call's function returned, and what it returned is valid. `state` is None when the task left it as it was.
 
-    With `load`, the update's payload lies elsewhere and is read when it is asked for.
+    With `load`, the update's payload lies elsewhere and is read when it is asked for. `seconds` passed for real;
+    `timing` is when it came in virtual time, where there is one.
     """
 
     id: int
@@ -41,6 +47,7 @@ class Done(msgspec.Struct, frozen=True, gc=False):
     seconds: float
     state: Mapping[str, Any] | None = None
     load: Callable[[], Payload] | None = None
+    timing: Timing | None = None
 
 
 class Broken(msgspec.Struct, frozen=True, gc=False):
@@ -50,9 +57,20 @@ class Broken(msgspec.Struct, frozen=True, gc=False):
     kind: str
     message: str
     traceback: str = ""
+    timing: Timing | None = None
 
 
 Outcome: TypeAlias = Done | Broken
+
+
+def moment(outcome: Outcome) -> float | None:
+    """When it came in virtual time."""
+    return None if outcome.timing is None else outcome.timing.at
+
+
+def lasted(done: Done) -> float:
+    """The seconds that an answer took, as its fleet counts them."""
+    return done.seconds if done.timing is None else done.timing.seconds
 
 
 class Adopter(Protocol):

@@ -151,6 +151,7 @@ class ExecutorFleet:
         index: int,
         place: int,
         deadline: float | None,
+        asked: float | None = None,
     ) -> int:
         """Hand a task to a node; its outcome comes to the owner. `place` tells tasks of one call and node apart."""
         self._calls += 1
@@ -161,7 +162,7 @@ class ExecutorFleet:
         state = self._record.node_state(node)
         self._owners[self._calls] = owner
         self._executor.start(
-            Call(self._calls, node, task, round, ordinal, seed, state, deadline, index, place)
+            Call(self._calls, node, task, round, ordinal, seed, state, deadline, index, place, asked)
         )
         return self._calls
 

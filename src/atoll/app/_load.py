@@ -18,7 +18,7 @@ from atoll.app._apps import ClientApp, ServerApp
 from atoll.values import Config, ConfigError, nbytes, suggestion
 
 _KEYS = {"server", "client", "config", "simulation", "resources", "data", "exclude"}
-_SIMULATION_KEYS = {"nodes", "data", "partition", "workers", "threads", "seed", "save"}
+_SIMULATION_KEYS = {"nodes", "data", "partition", "workers", "threads", "seed", "save", "clock"}
 _MOST = {"cpus": 100_000, "gpus": 1000, "memory": 1 << 53}
 
 

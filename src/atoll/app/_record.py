@@ -13,7 +13,8 @@ from typing import Any
 
 from msgspec import structs
 
-from atoll.app._executor import Done
+from atoll.app._clock import Clock
+from atoll.app._executor import Done, moment
 from atoll.app._keeping import Keeping
 from atoll.app._saving import accepted, failed, nbytes, worth_saving
 from atoll.app._seeding import seed_everything
@@ -78,6 +79,7 @@ class Record:
         self.committed: list[Committed] = []
         self.attempts = 0
         self.round = PROLOGUE
+        self.clock: Clock | None = None  # of a fleet in virtual time, set by whoever makes it
         self.states: dict[str, Mapping[str, Any]] = {}
         self._stored_states: dict[str, str] = {}
         self._changed: set[str] = set()
@@ -99,6 +101,11 @@ class Record:
     def last(self) -> int:
         """The last committed round; -1 before the initial state is."""
         return self.committed[-1].round if self.committed else -1
+
+    @property
+    def virtual_time(self) -> float:
+        """The virtual second of the last commit."""
+        return (self.committed[-1].virtual_time or 0.0) if self.committed else 0.0
 
     def state(self) -> Mapping[str, Arrays]:
         """The state of the last committed round, by name."""
@@ -176,10 +183,9 @@ class Record:
         outside = round <= PROLOGUE  # no commit will hold its row
         if self._elsewhere:
             self.read_again(ordinal, reply)
-        elif self.journal.durable and (outside or self._always or worth_saving(done.seconds, payload)):
-            self._append(
-                self._building(accepted(round, ordinal, reply, payload, done.state)), nbytes(payload)
-            )
+        elif self.journal.durable and (outside or self._worth(ordinal, done)):
+            build = accepted(round, ordinal, reply, payload, done.state, virtual_time=moment(done))
+            self._append(self._building(build), nbytes(payload))
         else:
             self._note(ordinal, reply)
         self.watch.replied(round, reply)
@@ -189,11 +195,19 @@ class Record:
         if self._elsewhere and ordinal < 0:
             self._note(ordinal, reply)
 
-    def fail(self, ordinal: int, action: str, failure: Failure, *, round: int | None = None) -> None:
+    def fail(
+        self,
+        ordinal: int,
+        action: str,
+        failure: Failure,
+        *,
+        round: int | None = None,
+        at: float | None = None,
+    ) -> None:
         """A reply does not count. A late one names the round in which it was asked for."""
         asked = self.round if round is None else round
         if not self._elsewhere or failure.kind == "late":  # only the program knows that it went on without
-            self._append(failed(asked, ordinal, action, failure))
+            self._append(failed(asked, ordinal, action, failure, virtual_time=at))
         self.watch.failed(asked, failure)
 
     def commit(
@@ -210,7 +224,7 @@ class Record:
         self._state = dict(state)
         rows, self._rows = self._rows, []
         changed, self._changed = {n: self.states[n] for n in sorted(self._changed)}, set()
-        at = time.time()
+        at, now = time.time(), None if self.clock is None else self.clock.now
 
         placed: dict[str, str] = {}
 
@@ -219,7 +233,7 @@ class Record:
             placed.update(keys)
             nodes = {n: shelf.put("state", pack(s)) for n, s in changed.items()}
             return Committed(time=at, round=round, total=total, state=keys, metrics=dict(metrics), score=score,
-                             replies=rows, node_states=nodes, seconds=seconds)  # fmt: skip
+                             replies=rows, node_states=nodes, seconds=seconds, virtual_time=now)  # fmt: skip
 
         nbytes = sum(a.nbytes for a in state.values())
         self._append(self._building(build), nbytes)
@@ -227,7 +241,15 @@ class Record:
             self.journal.flush()
             self._state = None  # read from files from now on: memory is for the accumulator
         self.committed.append(
-            Committed(time=at, round=round, total=total, state=placed, metrics=dict(metrics), score=score)
+            Committed(
+                time=at,
+                round=round,
+                total=total,
+                state=placed,
+                metrics=dict(metrics),
+                score=score,
+                virtual_time=now,
+            )
         )
         if round > 0:
             self.watch.committed(round, total, metrics, seconds)
@@ -261,6 +283,12 @@ class Record:
 
     def _append(self, entry: Event | Callable[[Shelf], Event], nbytes: int = 0) -> None:
         self.journal.append(self.run, entry, nbytes=nbytes)
+
+    def _worth(self, ordinal: int, done: Done) -> bool:
+        """Whether to save a reply of an open round. In virtual time a stream is run through again, and its replies made anew."""
+        if ordinal < 0 and self.clock is not None:
+            return False
+        return self._always or worth_saving(done.seconds, done.update.payload)
 
     def _note(self, ordinal: int, reply: Reply) -> None:
         metrics = reply.metrics.plain()

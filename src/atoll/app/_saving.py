@@ -18,7 +18,13 @@ _FIXED, _BYTES_PER_SECOND = 1e-3, 250e6  # what saving costs: a sync, and a slow
 
 
 def accepted(
-    round: int, ordinal: int, reply: Reply, payload: Mapping[str, Any], state: Mapping[str, Any] | None
+    round: int,
+    ordinal: int,
+    reply: Reply,
+    payload: Mapping[str, Any],
+    state: Mapping[str, Any] | None,
+    *,
+    virtual_time: float | None = None,
 ) -> Callable[[Shelf], Event]:
     """What builds the event of an accepted reply, once its arrays are put on a shelf."""
     at = time.time()
@@ -30,15 +36,18 @@ def accepted(
         kept = shelf.put("state", pack(state)) if state is not None else ""
         return Accepted(time=at, round=round, ordinal=ordinal, index=index, node=node, action=action, weight=weight,
                         metrics=metrics, seconds=seconds, payload=shelf.put("reply", pack(payload)), state=kept,
-                        staleness=stale)  # fmt: skip
+                        staleness=stale, virtual_time=virtual_time)  # fmt: skip
 
     return build
 
 
-def failed(round: int, ordinal: int, action: str, failure: Failure) -> Failed:
+def failed(
+    round: int, ordinal: int, action: str, failure: Failure, *, virtual_time: float | None = None
+) -> Failed:
     """The event of a reply that does not count."""
     return Failed(time=time.time(), round=round, ordinal=ordinal, index=failure.index, node=failure.node, action=action,
-                  failure=failure.kind, message=failure.message[:4000], traceback=failure.traceback[:20_000])  # fmt: skip
+                  failure=failure.kind, message=failure.message[:4000], traceback=failure.traceback[:20_000],
+                  virtual_time=virtual_time)  # fmt: skip
 
 
 def worth_saving(seconds: float, payload: Mapping[str, Any]) -> bool:

@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from atoll.app._executor import Broken, Done, Outcome
+from atoll.app._executor import Broken, Done, Outcome, lasted, moment
 from atoll.app._record import stored_reply
 from atoll.app._schedule import Schedule, sample
 from atoll.app._task import Failure, Reply, Task
+from atoll.journal import PROLOGUE
 from atoll.values import TooFewReplies, derive_seed
 
 if TYPE_CHECKING:
@@ -37,11 +38,13 @@ class Stream:
         self._ordinal = (
             -1 - ordinal
         )  # streams outlive rounds, so their numbers stand apart from those of a round's calls
-        self._sent = self._record.streams.count(self._ordinal)
+        # in virtual time a round's stream comes out the same each time that it is run through
+        anew = self._record.clock is not None and self._record.round > PROLOGUE
+        self._sent = 0 if anew else self._record.streams.count(self._ordinal)
         self._running: dict[int, tuple[int, str, str, int]] = {}  # call -> index, node, action, version
         self._arrived: deque[tuple[Reply, Done | None]] = deque(  # without Done: accepted before
             (stored_reply(self._record, e, staler=self._behind(e.index)), None)
-            for e in self._record.streamed(self._ordinal)
+            for e in ([] if anew else self._record.streamed(self._ordinal))
         )
         self._bad_in_a_row = 0
         self._closed = False
@@ -95,11 +98,11 @@ class Stream:
             failure = Failure(index, node, broken.kind, broken.message, broken.traceback) if broken else late
             self.failures.append(failure)
             self._bad_in_a_row += 1
-            self._record.fail(self._ordinal, action, failure)
+            self._record.fail(self._ordinal, action, failure, at=moment(outcome))
             return
         self._bad_in_a_row = 0
         update, stale = outcome.update, self._version - version
-        reply = Reply(index, node, action, weight=update.weight, metrics=update.metrics, seconds=outcome.seconds,
+        reply = Reply(index, node, action, weight=update.weight, metrics=update.metrics, seconds=lasted(outcome),
                       staleness=stale, payload=update.payload if outcome.load is None else None, load=outcome.load)  # fmt: skip
         self._arrived.append((reply, outcome))
 

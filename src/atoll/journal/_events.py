@@ -95,6 +95,7 @@ class Accepted(_Event, frozen=True, kw_only=True):
     digest: str = ""  # ... and its own
     seq: int = 0  # ... the call's number, by which the node keeps its state
     state_changed: bool = False
+    virtual_time: float | None = None  # in a simulation with a clock: seconds since the run began
 
 
 class Failed(_Event, frozen=True, kw_only=True):
@@ -110,6 +111,7 @@ class Failed(_Event, frozen=True, kw_only=True):
     traceback: str = ""
     key: str = ""
     digest: str = ""
+    virtual_time: float | None = None
 
 
 class Row(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -135,6 +137,7 @@ class Committed(_Event, frozen=True, kw_only=True):
     replies: list[Row] = []  # of the round, those without an event of their own
     node_states: dict[str, str] = {}
     seconds: float = 0.0
+    virtual_time: float | None = None  # in a simulation with a clock
 
 
 class Diverged(_Event, frozen=True, kw_only=True):

@@ -229,6 +229,7 @@ def _read(row: _Written) -> Record:
 def rows_of(run: str, events: Iterable[Event]) -> Iterator[Record]:
     """Tidy rows out of a run's events; what a void attempt of a round reported is left out."""
     pending: dict[tuple[int, int, int], tuple[Row, float]] = {}
+    clock = 0.0
     for event in events:
         if isinstance(event, Accepted) and event.ordinal < 0 and event.key:
             continue  # a commit tells when the program read it
@@ -256,10 +257,19 @@ def rows_of(run: str, events: Iterable[Event]) -> Iterator[Record]:
             if isinstance(event, Committed):
                 yield from _reported(run, pending)
                 pending.clear()
+                virtual, clock = _virtual(event, clock)
                 if event.round > 0:
-                    metrics = {**event.metrics, "seconds": event.seconds}
+                    metrics = {**event.metrics, "seconds": event.seconds, **virtual}
                     yield from _records(run, event.round, "", ROUND_PHASE, metrics, event.time)
     yield from _reported(run, pending)  # of a round that is open, or after the last
+
+
+def _virtual(event: Committed, clock: float) -> tuple[dict[str, Scalar], float]:
+    """What a round took in virtual time, and the clock at its end."""
+    if event.virtual_time is None:
+        return {}, clock
+    now = event.virtual_time
+    return {"virtual_seconds": now - clock, "virtual_time": now}, now
 
 
 def _reported(run: str, pending: Mapping[tuple[int, int, int], tuple[Row, float]]) -> Iterator[Record]:

@@ -11,14 +11,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from atoll.app import Bench, ClientApp, Executor, Project, Record, ServerApp, Watch, resolve
+from atoll.app import Bench, ClientApp, Clock, Executor, Project, Record, ServerApp, Watch, resolve
 from atoll.data import Partition
 from atoll.journal import Created, History, Journal, MemoryJournal
 from atoll.runtime._drive import drive
 from atoll.runtime._inprocess import InProcess
 from atoll.runtime._machine import machine, versions
+from atoll.runtime._paces import Paces
 from atoll.runtime._parts import Parts, Source
 from atoll.runtime._threads import limited
+from atoll.runtime._virtual import InVirtualTime
+from atoll.runtime._virtual_clock import VirtualClock
 from atoll.values import Config, ConfigError, new_run_id
 
 AUTO = "auto"  # begin in this process, move to a pool when there is much to do
@@ -35,7 +38,7 @@ class AppRef:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Simulation:
-    """One run to be simulated: the app, and how."""
+    """One run to be simulated: the app, and how. With a `clock`, in virtual time."""
 
     server: ServerApp
     client: ClientApp
@@ -46,6 +49,7 @@ class Simulation:
     save: str = "auto"
     fail_fast: bool = False
     ref: AppRef | None = None
+    clock: VirtualClock | Mapping[str, Any] | None = None
     app: Mapping[str, Any] = field(default_factory=dict)
 
     def create(self, journal: Journal, *, config: Config, nodes: int, seed: int, name: str = "") -> Created:
@@ -58,6 +62,10 @@ class Simulation:
         settings: dict[str, Any] = {"workers": self.workers, "threads": self.threads, "save": self.save}
         if isinstance(self.partition, Mapping):
             settings["partition"] = dict(self.partition)
+        if self.clock is not None:
+            clock = VirtualClock.of(self.clock).sealed()
+            Paces(clock, names, seed).check()
+            settings["clock"] = clock.plain()
         created = Created(
             time=time.time(),
             id=new_run_id(),
@@ -78,6 +86,16 @@ class Simulation:
             return drive(journal, run, self.server, self._executor, watch=watch, save=self.save)
 
     def _executor(self, record: Record) -> Executor:
+        created = record.created
+        settings = created.settings.get("clock")  # what it began with, whatever the project says now
+        if settings is None:
+            return self._computing(record)
+        clock = VirtualClock.of(settings)
+        paces = Paces(clock, created.nodes, created.seed)
+        record.clock = Clock(record.virtual_time)
+        return InVirtualTime(self._computing(record), record.clock, paces, notice=clock.notice)
+
+    def _computing(self, record: Record) -> Executor:
         created = record.created
         parts = Parts(self.source, self.partition, created.nodes, created.seed)
 
@@ -121,12 +139,15 @@ def of_project(project: Project, **options: Any) -> Simulation:
     settings = {**project.simulation, **{k: v for k, v in options.items() if v is not None}}
     reference = settings.get("data")
     source = resolve(reference, project.folder, what="[tool.atoll.simulation] data") if reference else None
+    clock = settings.get("clock")
+    if isinstance(clock, Mapping) and isinstance(trace := clock.get("trace"), str):
+        clock = {**clock, "trace": str(project.folder / trace)}
     app = {"name": project.name, "project": str(project.folder), "server": project.server, "client": project.client,
            "data": reference or "", "digest": project.digest()}  # fmt: skip
     return Simulation(
         server=project.server_app(), client=project.client_app(), source=source, partition=settings.get("partition"),
         workers=settings.get("workers", AUTO), threads=settings.get("threads", 1), save=settings.get("save", "auto"),
-        fail_fast=settings.get("fail_fast", False), ref=AppRef(project.folder, project.client, reference), app=app,
+        fail_fast=settings.get("fail_fast", False), ref=AppRef(project.folder, project.client, reference), app=app, clock=clock,
     )  # fmt: skip
 
 
@@ -146,6 +167,7 @@ def simulate(
     threads: int = 1,
     fail_fast: bool = False,
     watch: Watch | None = None,
+    clock: VirtualClock | Mapping[str, Any] | None = None,
 ) -> History:
     """Simulate a federation from a script or a notebook; returns what came of it, also after ^C.
 
@@ -153,6 +175,7 @@ def simulate(
     - `data` is a mapping of data sets, or a function that returns one; `partition` deals it to the nodes (IID by default)
     - `workers`: 0 runs all in this process; more need apps that lie in a module
     - `home`: keep the run there (as `atoll run` does in `~/.atoll`), so that it survives; in memory otherwise
+    - `clock`: how long the nodes take in virtual time, as `VirtualClock` has it: `{"compute": 3, "up": "1 MB"}`
 
     Raises what the apps raise. Works under a running event loop.
     """
@@ -161,7 +184,7 @@ def simulate(
     settings = Config({**(config or {}), **({"rounds": rounds} if rounds is not None else {})})
     app = {"name": name or "simulation"}
     simulation = Simulation(server=server, client=client, source=data, partition=partition, workers=workers, threads=threads,
-                            fail_fast=fail_fast, ref=_reference(client, data), app=app)  # fmt: skip
+                            fail_fast=fail_fast, ref=_reference(client, data), app=app, clock=clock)  # fmt: skip
     journal = _journal(home)
     try:
         created = simulation.create(journal, config=settings, nodes=nodes, seed=seed, name=name)
