@@ -22,7 +22,7 @@ class NearestNeighborMixing(Tolerant):
     """`rule` over y_i, the mean of the n - f replies nearest to x_i (itself among them); for n > 2 f, and what `rule` needs.
 
     Allouah et al. 2023, arXiv:2302.01772, algorithm 2: with it, a rule is as good as any can be where data differ from node to
-    node. Of equally near the first are taken; distances as for `Krum`. Memory: see `Collects`, the means are made block by
+    node. Of equally near the first are taken; distances as for `Krum`; integers are not mixed, since nearness says nothing of them. Memory: see `Collects`, the means are made block by
     block; time: O(n^2) passes over a model, and O(n^2) more for each pass of the rule.
     Raises `ConfigError` (`algorithm.invalid`, `rule.too-few`).
     """
@@ -46,5 +46,5 @@ class NearestNeighborMixing(Tolerant):
         return replace(self, f=max(0, self.f - lost), rule=self.rule.spared(lost))
 
     def of(self, stack: Stack, around: Arrays) -> Arrays:
-        order = np.argsort(between(stack), axis=1, kind="stable")[:, : stack.count - self.f]
-        return self.rule.of(stack.grouped(np.sort(order, axis=1).tolist()), around)
+        near = np.argsort(between(stack), axis=1, kind="stable")[:, : stack.count - self.f]
+        return self.rule.of(stack.grouped(np.sort(near, axis=1).tolist(), integers=False), around)

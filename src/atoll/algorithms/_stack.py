@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -16,8 +16,14 @@ from atoll.values import Array, Arrays
 
 BLOCK = 1 << 14  # elements of each member looked at together: twenty of them stay in the cache
 
-Groups: TypeAlias = Sequence[Sequence[int]]
 Combine: TypeAlias = Callable[[Sequence[Array]], Array]
+
+
+class Grouping(NamedTuple):
+    """Of which members means are made; and whether of their integers, too."""
+
+    groups: Sequence[Sequence[int]]
+    integers: bool
 
 
 @dataclass(frozen=True)
@@ -31,7 +37,7 @@ class Stack:
     members: Sequence[Arrays]
     weights: Sequence[float]
     lost: int = 0
-    groupings: tuple[Groups, ...] = ()
+    groupings: tuple[Grouping, ...] = ()
 
     @property
     def like(self) -> Arrays:
@@ -40,25 +46,26 @@ class Stack:
 
     @property
     def count(self) -> int:
-        return len(self.groupings[-1]) if self.groupings else len(self.members)
+        return len(self.groupings[-1].groups) if self.groupings else len(self.members)
 
     @property
     def shares(self) -> Array:
         """How much of all the weight each has, a group the sum of its members'."""
         shares: Sequence[float] = self.weights
-        for groups in self.groupings:
-            shares = [sum(shares[i] for i in group) for group in groups]
+        for grouping in self.groupings:
+            shares = [sum(shares[i] for i in group) for group in grouping.groups]
         return np.asarray(shares, np.float64) / sum(shares)
 
-    def grouped(self, groups: Groups) -> Stack:
-        """The means of groups of these, as a stack."""
-        return replace(self, groupings=(*self.groupings, groups))
+    def grouped(self, groups: Sequence[Sequence[int]], *, integers: bool = True) -> Stack:
+        """The means of groups of these, as a stack; without `integers`, those stay single, as many as there are groups."""
+        return replace(self, groupings=(*self.groupings, Grouping(groups, integers)))
 
     def rows(self, name: str, part: slice) -> list[Array]:
         """One block of each: not to be written to."""
         rows = [widened(flat(m[name])[part]) for m in self.members]
-        for groups in self.groupings:
-            rows = [mean(rows, group) for group in groups]
+        for grouping in self.groupings:
+            if grouping.integers or not counts(self.like[name]):
+                rows = [mean(rows, group) for group in grouping.groups]
         return rows
 
     def blocks(self) -> Iterator[tuple[str, slice]]:
@@ -114,12 +121,15 @@ def widened(block: Array) -> Array:
 
 
 def mean(rows: Sequence[Array], group: Sequence[int]) -> Array:
-    """The mean of some rows; each is scaled before it is added, so that large ones don't overflow."""
-    dtype = np.dtype(np.float64) if counts(rows[0]) else rows[0].dtype
-    total = np.multiply(rows[group[0]], 1 / len(group), dtype=dtype)
-    scratch = np.empty_like(total)
-    for i in group[1:]:
-        total += np.multiply(rows[i], 1 / len(group), out=scratch)
+    """The mean of some rows; where their sum overflows, of parts that don't."""
+    wide = np.float64 if counts(rows[0]) else rows[0].dtype
+    with np.errstate(over="ignore"):
+        total = rows[group[0]].astype(wide)
+        for i in group[1:]:
+            total += rows[i]
+    if not np.isfinite(total).all():
+        return np.asarray(sum(rows[i] / len(group) for i in group))
+    total /= len(group)
     return total
 
 
