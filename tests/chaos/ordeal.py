@@ -46,6 +46,7 @@ from atoll.wire import (
 
 HERE = Path(__file__).parent
 APP = HERE / "app"
+SEED = 11  # of the run
 PATIENCE = 120.0  # seconds without any sign of progress after which an ordeal has failed
 
 
@@ -131,7 +132,7 @@ class Ordeal:
 
     `port`: the coordinator's; `through`: the one that nodes and host dial, if it is another. `embedded`: the host is the
     coordinator's child. `keys`: everybody has joined by invitation, and signs; over TLS. `homes` and `environments`: of
-    daemons, by name, where they aren't as everybody's.
+    daemons, by name, where they aren't as everybody's. `app`: the folder of the app that is run.
     """
 
     def __init__(
@@ -145,7 +146,9 @@ class Ordeal:
         keys: bool = False,
         homes: Mapping[str, Path] | None = None,
         environments: Mapping[str, Mapping[str, str]] | None = None,
+        app: Path = APP,
     ) -> None:
+        self.app = app
         self.folder, self.count, self.embedded, self.keys = folder, nodes, embedded, keys
         self.port = port or free_port()
         self._through = through or self.port
@@ -186,18 +189,29 @@ class Ordeal:
             self._moment()
 
     def begin(
-        self, *, rounds: int, work: float = 0.0, floats: int = 1000, seed: int = 11, gated: bool = False
+        self,
+        *,
+        rounds: int,
+        work: float = 0.0,
+        floats: int = 1000,
+        seed: int = SEED,
+        gated: bool = False,
+        settings: Mapping[str, object] | None = None,
     ) -> str:
-        """Begin the run; returns its id. `gated`: no training of a round ends before `open_gate` let it."""
+        """Begin the run; returns its id. `gated`: no training of a round ends before `open_gate` let it.
+
+        `settings`: more of the app's config.
+        """
         gates = self.folder / "gates"
         gates.mkdir(exist_ok=True)
         for round in range(1, rounds + 1) if gated else ():
             os.mkfifo(gates / str(round))
-        project, bundle = read_project(APP), pack_bundle(APP)
+        project, bundle = read_project(self.app), pack_bundle(self.app)
         push(self.client, "default", {bundle.digest: bundle.body})
+        self.settings = {**(settings or {}), "rounds": rounds, "floats": floats}
         config = {
-            "rounds": rounds,
-            "floats": floats,
+            **project.config.plain(),
+            **self.settings,
             "work": work,
             "ledger": str(self.ledger),
             "bell": str(self.folder / "bell"),
@@ -259,17 +273,17 @@ class Ordeal:
                     return event
         raise AssertionError(f"no progress for {patience:g} s\n{self.tails()}")
 
-    def model(self) -> Arrays:
-        """The model that the run ended with: its last committed state."""
-        state = [event.state for event in self.everything() if isinstance(event, Committed)][-1]
-        shelved = self.client.call(
-            "GET", f"/v1/runs/{self.run}/shelf?keys={','.join(state.values())}", None, Shelved
-        )
+    def state(self) -> dict[str, Arrays]:
+        """What the run ended with: its last committed state by name, the model among it."""
+        keys = [event.state for event in self.everything() if isinstance(event, Committed)][-1]
+        asked = "&".join(f"keys={key}" for key in keys.values())
+        shelved = self.client.call("GET", f"/v1/runs/{self.run}/shelf?{asked}", None, Shelved)
         store = DirectoryStore(self.folder / "taken")
-        (manifest,) = shelved.objects.values()
-        pull(self.client, "default", manifest.objects, store)
-        model: Arrays = join(manifest, store.open)["model"]
-        return model
+        found = {}
+        for name, key in keys.items():
+            pull(self.client, "default", shelved.objects[key].objects, store)
+            (found[name],) = join(shelved.objects[key], store.open).values()
+        return found
 
     def noted(self) -> Noted:
         """What the clients noted."""

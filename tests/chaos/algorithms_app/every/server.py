@@ -1,0 +1,20 @@
+"""A server that runs the algorithm and the rule that the run's config names."""
+
+import atoll
+from every.methods import METHODS, RULES
+
+app = atoll.ServerApp()
+
+
+@app.main
+def main(fleet, ctx):
+    """Rounds in which every reply must count."""
+    method = METHODS[ctx.config.method]
+    rule = {} if ctx.config.rule == "WeightedMean" else {"rule": RULES[ctx.config.rule]()}
+    return atoll.fit(
+        method.make(**rule),
+        fleet,
+        initial=method.begin(ctx.config.floats),
+        rounds=ctx.config.rounds,
+        schedule=atoll.Schedule(minimum=len(fleet.nodes)),
+    )
