@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from atoll import Arrays
 from atoll.algorithms import Rule
 
-some = settings(max_examples=40, derandomize=True, deadline=None)
+some = settings(max_examples=30, derandomize=True, deadline=None)
 FLOATS = {"float32": np.float32, "float64": np.float64, "bfloat16": ml_dtypes.bfloat16}
 EPS = {"float32": 2e-6, "float64": 1e-12, "bfloat16": 8e-3}
 
