@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from atoll.app import Call
-from atoll.runtime._trace import read_trace
+from atoll.runtime._trace import changed, read_trace
 from atoll.runtime._virtual_clock import VirtualClock
 from atoll.runtime._windows import Windows
-from atoll.values import ConfigError, derive_seed, seeds_below
+from atoll.values import derive_seed, seeds_below
 
 _SETTINGS = ("compute", "per_weight", "down", "up", "latency", "failure")
 
@@ -63,11 +63,7 @@ class Paces:
             path = Path(clock.trace)
             self._trace, digest = read_trace(path)
             if clock.digest not in ("", digest):
-                raise ConfigError(
-                    "clock.bad-trace",
-                    f"{path} isn't what it was when this run began",
-                    "put it back, or begin another run",
-                )
+                raise changed(path)
         self._found: dict[str, Pace] = {}
         self._task_place: tuple[int, int] | None = None
         self._task_seeds = seeds_below(seed)

@@ -60,6 +60,12 @@ def read_trace(path: Path) -> tuple[Trace, str]:
     return _checked(found, path), f"sha256:{hashlib.sha256(body).hexdigest()}"
 
 
+def changed(path: Path) -> ConfigError:
+    """A run's trace is another than it was."""
+    message = f"the trace {path} isn't what it was when the run began"
+    return ConfigError("clock.bad-trace", message, "put it back, or begin another run")
+
+
 def _checked(found: Any, path: Path) -> Trace:
     nodes = found.get("nodes") if isinstance(found, dict) and len(found) == 1 else None
     rows = list(nodes.values()) if isinstance(nodes, dict) else nodes

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from atoll.runtime._draws import Drawn, number, parse_draw, plain_draw
-from atoll.runtime._trace import read_trace
+from atoll.runtime._trace import changed, read_trace
 from atoll.values import ConfigError, suggestion
 
 Setting: TypeAlias = float | str | Mapping[str, Any] | Drawn
@@ -103,12 +103,14 @@ class VirtualClock:
             )
         return found
 
-    def sealed(self, folder: Path | None = None) -> VirtualClock:
+    def sealed(self) -> VirtualClock:
         """With its trace's place and digest written down, so that a resumed run notices another."""
         if self.trace is None:
             return self
-        path = ((folder or Path()) / self.trace).absolute()
+        path = Path(self.trace).absolute()
         _, digest = read_trace(path)
+        if self.digest not in ("", digest):
+            raise changed(path)
         return VirtualClock.of({**self.plain(), "trace": str(path), "digest": digest})
 
     def plain(self) -> dict[str, Any]:
