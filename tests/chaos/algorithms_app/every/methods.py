@@ -15,11 +15,15 @@ from every.local import LR, begins, loss, rows, trained, weight
 
 @dataclass(frozen=True)
 class Method:
-    """`make(**rule)` gives the algorithm, `train(given, ctx, **what an Update takes)` the reply, `begin(floats)` the first model."""
+    """`make(**rule)` gives the algorithm, `train(given, ctx, **what an Update takes)` the reply, `begin(floats)` the first model.
+
+    `one`: a round asks one node, and not all of them.
+    """
 
     make: Callable[..., Any]
     train: Callable[..., Update]
     begin: Callable[[int], Any] = begins
+    one: bool = False
 
 
 def plain(given, ctx, **said):
@@ -104,7 +108,7 @@ def other_model(floats=1000):
 
 METHODS = {
     "Bagging": Method(algorithms.Bagging, trees, lambda floats: algorithms.Bagging.empty()),
-    "Cyclic": Method(lambda: algorithms.Cyclic(alike=True), plain),
+    "Cyclic": Method(lambda: algorithms.Cyclic(alike=True), plain, one=True),
     "Ditto": Method(algorithms.Ditto, ditto),
     "FedAdagrad": Method(algorithms.FedAdagrad, plain),
     "FedAdam": Method(algorithms.FedAdam, plain),

@@ -16,5 +16,5 @@ def main(fleet, ctx):
         fleet,
         initial=method.begin(ctx.config.floats),
         rounds=ctx.config.rounds,
-        schedule=atoll.Schedule(minimum=len(fleet.nodes)),
+        schedule=atoll.Schedule(minimum=1 if method.one else len(fleet.nodes)),
     )
