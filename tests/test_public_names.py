@@ -14,12 +14,13 @@ import atoll
 PUBLIC = {
     "atoll": """
         Algorithm Arrays AtollError ClientApp Config Context Failure Fleet Fold History Mean Metrics Replies Reply Round Schedule
-        ServerApp ServerContext Stream Task Update __version__ algorithms connect data fit numpy simulate torch
+        ServerApp ServerContext Stream Task Update __version__ algorithms connect data fit numpy simulate xgboost sklearn torch
         """,
     "atoll.algorithms": """
-        Bucketing Bulyan CenteredClipping Collects CoordinateMedian Ditto Evaluation FedAdagrad FedAdam FedAvg FedAvgM FedBN
-        FedBuff FedDyn FedNova FedProx FedYogi GeometricMedian Histogram IFCA KMeans Krum LogisticRegression MultiKrum
-        NearestNeighborMixing NormBounding QFedAvg Quantiles Rule Scaffold Summary Survey TrimmedMean WeightedMean evaluate
+        Bagging Bucketing Bulyan CenteredClipping Collects CoordinateMedian Cyclic Ditto Evaluation FedAdagrad FedAdam
+        FedAvg FedAvgM FedBN FedBuff FedDyn FedNova FedProx FedYogi GeometricMedian Histogram IFCA KMeans Krum
+        LogisticRegression MultiKrum NearestNeighborMixing NormBounding QFedAvg Quantiles Rule Scaffold Summary Survey
+        TrimmedMean WeightedMean evaluate
         """,
     "atoll.data": """
         IID SIMULATED Dataset Dirichlet Joint Natural Partition Split Subset Table column_of is_function open_source parse_partition
@@ -27,14 +28,16 @@ PUBLIC = {
         """,
     "atoll.data.samples": "digits fashion_mnist mnist",
     "atoll.numpy": "get_arrays set_arrays",
+    "atoll.sklearn": "get_arrays prepare set_arrays",
+    "atoll.xgboost": "boost get_arrays set_arrays",
     "atoll.torch": "add_to_gradients get_arrays proximal set_arrays",
 }
 
 
 @pytest.mark.parametrize("module", PUBLIC)
 def test_a_module_has_the_names_it_promises_and_no_others(module):
-    if module == "atoll.torch":
-        pytest.importorskip("torch")
+    if module in ("atoll.sklearn", "atoll.torch", "atoll.xgboost"):
+        pytest.importorskip(module.removeprefix("atoll."))
     found = importlib.import_module(module)
     assert sorted(found.__all__) == sorted(PUBLIC[module].split())
     for name in found.__all__:
@@ -43,10 +46,10 @@ def test_a_module_has_the_names_it_promises_and_no_others(module):
 
 @pytest.mark.parametrize("module", PUBLIC)
 def test_every_public_name_says_what_it_is(module):
-    if module == "atoll.torch":
-        pytest.importorskip("torch")
+    if module in ("atoll.sklearn", "atoll.torch", "atoll.xgboost"):
+        pytest.importorskip(module.removeprefix("atoll."))
     found = importlib.import_module(module)
-    named = {name: getattr(found, name) for name in found.__all__ if name != "torch"}
+    named = {name: getattr(found, name) for name in found.__all__ if name not in ("sklearn", "torch", "xgboost")}
     silent = [
         name for name, value in named.items() if not isinstance(value, str) and not inspect.getdoc(value)
     ]

@@ -10,7 +10,7 @@ from atoll._version import __version__
 TYPE_CHECKING = False  # as typing has it, whose import costs more than all the rest
 
 if TYPE_CHECKING:
-    from atoll import algorithms, data, numpy, torch
+    from atoll import algorithms, data, numpy, sklearn, torch, xgboost
     from atoll.app import (
         Algorithm,
         ClientApp,
@@ -44,7 +44,7 @@ _ROOMS = {
     "values": ("Arrays", "AtollError", "Config", "Fold", "Mean", "Metrics"),
 }  # fmt: skip
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}
-_FACES = ("algorithms", "data", "numpy", "torch")
+_FACES = ("algorithms", "data", "numpy", "sklearn", "torch", "xgboost")
 
 __all__ = [
     "Algorithm",
@@ -75,7 +75,9 @@ __all__ = [
     "fit",
     "numpy",
     "simulate",
+    "sklearn",
     "torch",
+    "xgboost",
 ]
 
 

@@ -3,11 +3,13 @@
 Doesn't know where nodes are or how bytes move.
 """
 
+from atoll.algorithms._bagging import Bagging
 from atoll.algorithms._bounding import NormBounding
 from atoll.algorithms._bucketing import Bucketing
 from atoll.algorithms._bulyan import Bulyan
 from atoll.algorithms._centered import CenteredClipping
 from atoll.algorithms._collects import Collects
+from atoll.algorithms._cyclic import Cyclic
 from atoll.algorithms._ditto import Ditto
 from atoll.algorithms._evaluation import Evaluation, evaluate
 from atoll.algorithms._fedadagrad import FedAdagrad
@@ -37,11 +39,13 @@ from atoll.algorithms._trimmed import TrimmedMean
 
 __all__ = [
     "IFCA",
+    "Bagging",
     "Bucketing",
     "Bulyan",
     "CenteredClipping",
     "Collects",
     "CoordinateMedian",
+    "Cyclic",
     "Ditto",
     "Evaluation",
     "FedAdagrad",
