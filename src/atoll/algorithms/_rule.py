@@ -6,7 +6,8 @@ Doesn't know which method asked, or what happens to the result.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, final
 
 from atoll.values import Arrays, Contribution, Mean
 
@@ -34,6 +35,8 @@ class Rule(Protocol):
         ...
 
 
+@final
+@dataclass(frozen=True)
 class WeightedMean:
     """The mean by weight, summed as the replies come; see `atoll.Mean`. One hostile reply moves it anywhere."""
 
