@@ -7,7 +7,7 @@ the open round is answered from here.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,6 +33,7 @@ from atoll.journal import (
     Event,
     Failed,
     Finished,
+    Held,
     Journal,
     Logged,
     Offered,
@@ -86,6 +87,8 @@ class Record:
         self._offerings: dict[tuple[int, int], Offering] = {}
         self.streams = Streams(elsewhere=self._elsewhere)
         self._rows: list[Row] = []
+        self._held: list[Held] = []  # since the last commit
+        self._holders: set[str] = set()
         self._ordinals: dict[int, int] = {}
         self._state: Mapping[str, Arrays] | None = None
         events = self._replayed()
@@ -126,6 +129,12 @@ class Record:
         accepted = self.streams.unread(ordinal)
         self._adopt_states(accepted)
         return accepted
+
+    def held(self, node: str, data: Sequence[Held]) -> None:
+        """What data a node has; told by every process that opens it, journaled once."""
+        if node not in self._holders and self.journal.durable:
+            self._holders.add(node)
+            self._held += data
 
     def next_ordinal(self) -> int:
         """The number of the program's next call in this round."""
@@ -223,6 +232,7 @@ class Record:
         """The round is done; in the journal's order, and soon durable."""
         self._state = dict(state)
         rows, self._rows = self._rows, []
+        held, self._held = self._held, []
         changed, self._changed = {n: self.states[n] for n in sorted(self._changed)}, set()
         at, now = time.time(), None if self.clock is None else self.clock.now
 
@@ -233,7 +243,7 @@ class Record:
             placed.update(keys)
             nodes = {n: shelf.put("state", pack(s)) for n, s in changed.items()}
             return Committed(time=at, round=round, total=total, state=keys, metrics=dict(metrics), score=score,
-                             replies=rows, node_states=nodes, seconds=seconds, virtual_time=now)  # fmt: skip
+                             replies=rows, node_states=nodes, seconds=seconds, data=held, virtual_time=now)  # fmt: skip
 
         nbytes = sum(a.nbytes for a in state.values())
         self._append(self._building(build), nbytes)
@@ -271,10 +281,11 @@ class Record:
         at, why = time.time(), {n: as_text(t) for n, t in (reason or {}).items()}
         rows = self._rows if status == FINISHED else []  # what an open round reported is asked again
         self._rows = []
+        held, self._held = self._held, []
 
         def build(shelf: Shelf) -> Event:
             keys = {n: shelf.put("model", a) for n, a in (model or {}).items()}
-            return Finished(time=at, status=status, model=keys, reason=why, replies=rows)
+            return Finished(time=at, status=status, model=keys, reason=why, replies=rows, data=held)
 
         self._append(self._building(build))
         self.journal.flush()
@@ -312,6 +323,8 @@ class Record:
                 yield event
 
     def _replay(self, event: Event) -> None:
+        if isinstance(event, Committed | Finished):
+            self._holders.update(held.node for held in event.data)
         if isinstance(event, Started):
             self.attempts = event.attempt
         elif isinstance(event, Offered):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from atoll.data._columns import column_of
 from atoll.data._features import FeatureSkew
+from atoll.data._fingerprint import fingerprint, rows_of
 from atoll.data._parse import describe_partition, parse_partition
 from atoll.data._partition import IID, Dirichlet, Joint, Natural, Partition
 from atoll.data._shards import Shards
@@ -41,9 +42,11 @@ __all__ = [
     "Vertical",
     "column_of",
     "describe_partition",
+    "fingerprint",
     "is_function",
     "open_source",
     "parse_partition",
+    "rows_of",
     "samples",
     "split",
 ]

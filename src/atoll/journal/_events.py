@@ -77,6 +77,15 @@ class Called(_Event, frozen=True, kw_only=True):
     calls: list[CallRow]
 
 
+class Held(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A data set of a node, as far as it may be told: its rows, and a fingerprint as `atoll.data` makes them."""
+
+    node: str
+    name: str
+    rows: int | None = None
+    fingerprint: str = ""
+
+
 class Accepted(_Event, frozen=True, kw_only=True):
     """A reply counts; it is durable, and will never be asked for again."""
 
@@ -95,6 +104,7 @@ class Accepted(_Event, frozen=True, kw_only=True):
     digest: str = ""  # ... and its own
     seq: int = 0  # ... the call's number, by which the node keeps its state
     state_changed: bool = False
+    data: list[Held] = []  # deployed: what the node's owner lets it tell of its data
     virtual_time: float | None = None  # in a simulation with a clock: seconds since the run began
 
 
@@ -137,6 +147,7 @@ class Committed(_Event, frozen=True, kw_only=True):
     replies: list[Row] = []  # of the round, those without an event of their own
     node_states: dict[str, str] = {}
     seconds: float = 0.0
+    data: list[Held] = []  # of the nodes whose data was opened since the last commit, and never before
     virtual_time: float | None = None  # in a simulation with a clock
 
 
@@ -164,6 +175,7 @@ class Finished(_Event, frozen=True, kw_only=True):
     status: str
     model: dict[str, str] = {}
     replies: list[Row] = []  # since the last commit, those without an event of their own
+    data: list[Held] = []  # likewise
     reason: dict[str, str] = {}  # code, message, mend, traceback
 
 

@@ -9,6 +9,7 @@ from typing import Any, BinaryIO, TypeAlias
 
 import msgspec
 
+from atoll.journal import Held
 from atoll.runtime._arena import Parcel
 from atoll.runtime._pipe import receive
 from atoll.values import Scalar
@@ -85,6 +86,13 @@ class Result(_Message, frozen=True):
     state: Parcel | None
 
 
+class Has(_Message, frozen=True):
+    """From a worker: what data a node has, as it found when it opened it."""
+
+    node: str
+    data: list[Held]
+
+
 class Trouble(_Message, frozen=True):
     """From a worker: a call came to nothing."""
 
@@ -104,7 +112,7 @@ class Line(_Message, frozen=True):
 
 
 ToWorker: TypeAlias = Hello | Give | Do | Bye
-FromWorker: TypeAlias = Ready | Unfit | Result | Trouble | Line
+FromWorker: TypeAlias = Ready | Unfit | Result | Trouble | Line | Has
 
 _to_worker = msgspec.msgpack.Decoder(ToWorker)
 _from_worker = msgspec.msgpack.Decoder(FromWorker)

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from atoll.app import Broken, Call, Done, Outcome, Record, Update
 from atoll.data import Partition, describe_partition
 from atoll.runtime._arena import Arena, Parcel
-from atoll.runtime._messages import VERSION, FromWorker, Hello, Line, Ready, Result, Unfit
+from atoll.runtime._messages import VERSION, FromWorker, Has, Hello, Line, Ready, Result, Unfit
+from atoll.runtime._noted import Tell
 from atoll.runtime._process import Process
 from atoll.runtime._seat import Seat, Tasks
 from atoll.values import ConfigError, Metrics, RunError
@@ -38,8 +39,10 @@ class Pool:
         *,
         workers: int,
         log: Callable[[str, str, int | None, str], None],
+        held: Tell,
     ) -> None:
         self._arena = Arena()
+        self._held = held
         self._hello, self._log = hello(self._arena), log
         self._inbox: queue.SimpleQueue[tuple[Process, FromWorker | None]] = queue.SimpleQueue()
         self._waiting: deque[Call] = deque()
@@ -66,7 +69,7 @@ class Pool:
             return Hello(VERSION, str(arena.folder), str(ref.folder), ref.client, ref.data, plain, created.nodes, created.seed,
                          created.config, threads)  # fmt: skip
 
-        return lambda: cls(hello, workers=workers, log=record.log)
+        return lambda: cls(hello, workers=workers, log=record.log, held=record.held)
 
     @property
     def capacity(self) -> int:
@@ -132,6 +135,8 @@ class Pool:
         seat = self._seat(process)
         if isinstance(message, Line):
             self._log(message.level, message.message, message.round or None, message.node)
+        elif isinstance(message, Has):
+            self._held(message.node, message.data)
         elif seat is None:  # of a worker that was replaced
             return []
         elif message is None:

@@ -17,6 +17,7 @@ from atoll.journal import Created, History, Journal, MemoryJournal
 from atoll.runtime._drive import drive
 from atoll.runtime._inprocess import InProcess
 from atoll.runtime._machine import machine, versions
+from atoll.runtime._noted import Noted
 from atoll.runtime._paces import Paces
 from atoll.runtime._parts import Parts, Source
 from atoll.runtime._threads import limited
@@ -97,7 +98,7 @@ class Simulation:
 
     def _computing(self, record: Record) -> Executor:
         created = record.created
-        parts = Parts(self.source, self.partition, created.nodes, created.seed)
+        parts = Noted(Parts(self.source, self.partition, created.nodes, created.seed), record.held)
 
         def bench() -> Bench:
             return Bench(

@@ -10,16 +10,19 @@ import queue
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from atoll.app import Bench, Call, ClientApp, Done, Project, Task, perform, resolve
+from atoll.journal import Held
 from atoll.runtime._arena import Arena, Parcel, opened
 from atoll.runtime._messages import (
     Bye,
     Do,
     FromWorker,
     Give,
+    Has,
     Hello,
     Line,
     Ready,
@@ -29,6 +32,7 @@ from atoll.runtime._messages import (
     Unfit,
     receive_task,
 )
+from atoll.runtime._noted import Noted
 from atoll.runtime._parts import Parts
 from atoll.runtime._pipe import Mouth, Printed, end_line, taken_over
 from atoll.runtime._threads import limited
@@ -81,7 +85,7 @@ class _Worker:
         self.client: ClientApp = Project(folder, "", "", hello.client, config).client_app()
         source = resolve(hello.data, folder, what="[tool.atoll.simulation] data") if hello.data else None
         parts = Parts(source, hello.partition, hello.nodes, hello.seed)
-        self.bench = Bench(config, seed=hello.seed, data=parts, log=self._log)
+        self.bench = Bench(config, seed=hello.seed, data=Noted(parts, self._has), log=self._log)
         self._tasks: dict[int, Task] = {}
 
     def take(self, message: ToWorker) -> None:
@@ -108,6 +112,9 @@ class _Worker:
 
     def _parcel(self, payload: Any, name: str, over: str = "") -> Parcel:
         return self._arena.put(payload, f"{name}-{os.getpid()}", over=over) if payload else Parcel()
+
+    def _has(self, node: str, data: Sequence[Held]) -> None:
+        self._outbox.say(Has(node, list(data)))
 
     def _log(self, level: str, message: str, round: int, node: str) -> None:
         self._outbox.say(Line(level, message, round, node))

@@ -123,6 +123,14 @@ RUN_COMMANDS = (
         notes="RUN is looked for at --on, then where commands go without it; hospitals:my-app-3 is that of the context hospitals.",
     ),
     Command(
+        "diff", "compare two runs: config, cohorts, metrics, models",
+        examples=(
+            ("atoll diff my-app-3 my-app-4", ""), ("atoll diff my-app-3 @latest --json", ""),
+            ("atoll diff simulation:my-app-3 hospitals:my-app-7", "one of them simulated, one on a federation"),
+        ),
+        arguments=(_RUN, Argument("OTHER", "", "another one", completes=RUNS)), options=(_ON,),
+    ),
+    Command(
         "stop", "stop a run of another terminal, or of a federation",
         examples=(("atoll stop @latest", ""),), arguments=(_RUN,),
         options=(Option("--kill", help="end its process at once; what was committed is kept"), _ON),

@@ -1,0 +1,71 @@
+"""What is known of a run, collected from its events once: for a comparison, and for its card.
+
+Doesn't know where the run was. Models are mapped, not read.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from atoll.journal import Created, Failed, Finished, History, Offered, Source, Started, Summary
+
+PER_ROUND = "round"  # the phase of a round's own metrics
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Whom one question of a round was put to, in the order in which replies are folded."""
+
+    action: str
+    cohort: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """A run: how it was begun, whom it asked, what came of it. `replied` and `failed` count by round and action."""
+
+    created: Created
+    summary: Summary
+    history: History
+    asked: Mapping[int, list[Asked]]
+    replied: Mapping[tuple[int, str], int]
+    failed: Mapping[tuple[int, str], int]
+    began: float
+    ended: float | None
+
+    @property
+    def rounds(self) -> list[dict[str, Any]]:
+        """The metrics of each round."""
+        return list(self.history.rounds())
+
+
+def facts_of(runs: Source, summary: Summary, *, models: bool = True) -> Facts:
+    """Collect what is known of a run. Raises what the journal raises."""
+    created: Created | None = None
+    asked: dict[tuple[int, int], Asked] = {}
+    failed: Counter[tuple[int, str]] = Counter()
+    began, ended = summary.created, None
+    for _, event in runs.events(summary.id):
+        if isinstance(event, Created):
+            created = event
+        elif isinstance(event, Started):
+            began = event.time if event.attempt == 1 else began
+        elif isinstance(event, Offered):
+            asked[event.round, event.ordinal] = Asked(
+                event.action, tuple(event.cohort)
+            )  # the last is what counts
+        elif isinstance(event, Failed) and event.failure != "late":
+            failed[event.round, event.action] += 1
+        elif isinstance(event, Finished):
+            ended = event.time
+    assert created is not None
+    history = History.of(runs, summary.id, models=models)
+    replies = {(r.round, r.phase, r.node) for r in history if r.phase != PER_ROUND}
+    by_round: dict[int, list[Asked]] = {}
+    for round, ordinal in sorted(asked):
+        by_round.setdefault(round, []).append(asked[round, ordinal])
+    counted = Counter((round, action) for round, action, _ in replies)
+    return Facts(created, summary, history, by_round, counted, failed, began, ended)
