@@ -14,6 +14,7 @@ from atoll.journal import FINISHED, RUNNING, STOPPED, Created, SqliteJournal
 from atoll.runtime import Simulation, of_project, prints_logged
 from atoll.surfaces._apps import folder_of, keep, packed, repeating
 from atoll.surfaces._places import chosen
+from atoll.surfaces.cli._clock import clocked
 from atoll.surfaces.cli._home import open_journal
 from atoll.surfaces.cli._outcome import conclude, document
 from atoll.surfaces.cli._output import Output
@@ -31,7 +32,7 @@ def run(values: Namespace, out: Output) -> int:
 
         return run_on(place, values, out)
     refuse(values, ("detach", "check", "server"), "is for a run on a federation", "say which: --on NAME")
-    project = read_project(values.folder or ".")
+    project = clocked(read_project(values.folder or "."), values.clock)
     config = project.config.override(settings_of(values.set))
     nodes = project.simulation.get("nodes", _NODES) if values.nodes is None else values.nodes
     seed = project.simulation.get("seed", 0) if values.seed is None else values.seed
@@ -123,7 +124,7 @@ def _project_of(journal: SqliteJournal, created: Created) -> Project:
 def refuse(values: Namespace, options: tuple[str, ...], why: str, mend: str) -> None:
     """Refuse options that make no sense here. Raises `ConfigError`."""
     for name in options:
-        if getattr(values, name) not in (None, False):
+        if getattr(values, name) not in (None, False, []):
             raise ConfigError("cli.usage", f"--{name.replace('_', '-')} {why}", mend)
 
 

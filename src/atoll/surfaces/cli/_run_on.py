@@ -36,7 +36,7 @@ def run_on(place: Place, values: Namespace, out: Output) -> int:
     )
     refuse(
         values,
-        _SIMULATED,
+        (*_SIMULATED, "clock"),
         "is for a simulation",
         "leave it out; --server here gives breakpoint() in the server app",
     )

@@ -29,6 +29,8 @@ from atoll.surfaces.cli._words import age, count, flat, number, size, span
 
 _ROUNDS = 20  # shown at most, the last ones
 _COLUMNS = 8
+_VIRTUAL = {"virtual_seconds": "VIRTUAL", "virtual_time": "CLOCK"}
+_TIMES = {"round", "seconds", *_VIRTUAL}
 
 
 def show(values: Namespace, out: Output) -> int:
@@ -91,10 +93,16 @@ def _rounds(rounds: list[dict[str, Any]], out: Output) -> None:
     if not rounds:
         return
     out.line()
-    names = list(dict.fromkeys(n for r in rounds for n in r if n not in ("round", "seconds")))[:_COLUMNS]
-    head = ("ROUND", *(n.upper() for n in names), "TIME")
+    names = list(dict.fromkeys(n for r in rounds for n in r if n not in _TIMES))[:_COLUMNS]
+    virtual = [n for n in _VIRTUAL if any(n in r for r in rounds)]
+    head = ("ROUND", *(n.upper() for n in names), *(_VIRTUAL[n] for n in virtual), "TIME")
     rows = [
-        (str(r["round"]), *(number(r[n]) if n in r else "" for n in names), span(r["seconds"]))
+        (
+            str(r["round"]),
+            *(number(r[n]) if n in r else "" for n in names),
+            *(span(r[n]) if n in r else "" for n in virtual),
+            span(r["seconds"]),
+        )
         for r in rounds[-_ROUNDS:]
     ]
     out.table(head, rows, right=" ".join(head))

@@ -57,6 +57,7 @@ RUN_COMMANDS = (
             Option("-n --nodes", "N", "how many nodes to simulate", kind="number"),
             Option("--seed", "N", "where all randomness comes from", kind="number"),
             _WORKERS, Option("--name", "NAME", "what to call the run"), _FAIL_FAST, _QUIET, _ON, _DETACH,
+            Option("--clock", "KEY=VALUE", "simulate in virtual time: a setting of its clock, or off; can be given more than once", kind="many"),
             Option("--check", help="on a federation: only look whether every node can run it"),
             Option("--server", "WHERE", "on a federation: run the server app there, or here", choices=("there", "here")),
         ),
