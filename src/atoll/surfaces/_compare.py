@@ -29,6 +29,7 @@ def compare(a: Facts, b: Facts) -> dict[str, Any]:
         "app": (digest_of_app(a.created), digest_of_app(b.created)),
         "nodes": _nodes(a.created.nodes, b.created.nodes),
         "cohort": _cohort(a, b),
+        "data": _data(a, b),
         "rounds": _rounds(a, b),
         "models": models,
         "same_model": bool(models) and set(a.history.models) == set(b.history.models) and all(m.same for m in models.values()),
@@ -70,6 +71,13 @@ def _cohort(a: Facts, b: Facts) -> dict[str, Any]:
     both = sorted(r for r in a.asked if r in b.asked and r > 0)
     unlike = [r for r in both if a.asked[r] != b.asked[r]]
     return {"rounds": len(both), "unlike": unlike}
+
+
+def _data(a: Facts, b: Facts) -> dict[str, Any]:
+    """The data sets (node, name) of which both runs have told something comparable, and those of them that differ."""
+    mine, theirs = ({(h.node, h.name): (h.rows, h.fingerprint) for h in facts.held} for facts in (a, b))
+    both = [key for key in mine if key in theirs]
+    return {"sets": len(both), "unlike": [list(key) for key in both if mine[key] != theirs[key]]}
 
 
 def _rounds(a: Facts, b: Facts) -> list[dict[str, Any]]:

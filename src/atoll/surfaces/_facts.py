@@ -6,11 +6,23 @@ Doesn't know where the run was. Models are mapped, not read.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from atoll.journal import Created, Failed, Finished, History, Offered, Source, Started, Summary
+from atoll.journal import (
+    Accepted,
+    Committed,
+    Created,
+    Failed,
+    Finished,
+    Held,
+    History,
+    Offered,
+    Source,
+    Started,
+    Summary,
+)
 
 PER_ROUND = "round"  # the phase of a round's own metrics
 
@@ -35,6 +47,7 @@ class Facts:
     failed: Mapping[tuple[int, str], int]
     began: float
     ended: float | None
+    held: tuple[Held, ...]
 
     @property
     def rounds(self) -> list[dict[str, Any]]:
@@ -47,7 +60,7 @@ def facts_of(runs: Source, summary: Summary, *, models: bool = True) -> Facts:
     created: Created | None = None
     asked: dict[tuple[int, int], Asked] = {}
     failed: Counter[tuple[int, str]] = Counter()
-    began, ended = summary.created, None
+    began, ended, held = summary.created, None, dict[Held, None]()
     for _, event in runs.events(summary.id):
         if isinstance(event, Created):
             created = event
@@ -61,6 +74,8 @@ def facts_of(runs: Source, summary: Summary, *, models: bool = True) -> Facts:
             failed[event.round, event.action] += 1
         elif isinstance(event, Finished):
             ended = event.time
+        if isinstance(event, Accepted | Committed | Finished):
+            held.update(dict.fromkeys(event.data))
     assert created is not None
     history = History.of(runs, summary.id, models=models)
     replies = {(r.round, r.phase, r.node) for r in history if r.phase != PER_ROUND}
@@ -68,4 +83,12 @@ def facts_of(runs: Source, summary: Summary, *, models: bool = True) -> Facts:
     for round, ordinal in sorted(asked):
         by_round.setdefault(round, []).append(asked[round, ordinal])
     counted = Counter((round, action) for round, action, _ in replies)
-    return Facts(created, summary, history, by_round, counted, failed, began, ended)
+    return Facts(
+        created, summary, history, by_round, counted, failed, began, ended, _in_order(held, created.nodes)
+    )
+
+
+def _in_order(held: Iterable[Held], nodes: list[str]) -> tuple[Held, ...]:
+    """By node, as the run names them; in which order they were opened depends on the workers."""
+    places = {node: place for place, node in enumerate(nodes)}
+    return tuple(sorted(held, key=lambda h: (places.get(h.node, len(places)), h.node, h.name)))

@@ -96,6 +96,8 @@ def _begun(found: Mapping[str, Any], out: Output) -> None:
         out.line("begun alike: the same config, seed, settings, versions and machine")
     out.line(_app(found["app"], found["files"]))
     out.line(_asked(found["cohort"], found["nodes"]))
+    if found["data"]["sets"]:
+        out.line(_held(found["data"]))
 
 
 def _app(app: tuple[str, str], files: Mapping[str, Any] | None) -> str:
@@ -116,6 +118,13 @@ def _asked(cohort: Mapping[str, Any], nodes: Mapping[str, Any]) -> str:
     else:
         told = f"another one in {len(unlike)} of {count(rounds, 'round')}, first in round {unlike[0]}"
     return f"cohort: {'; '.join([told, *_only(nodes['only'])])}"
+
+
+def _held(data: Mapping[str, Any]) -> str:
+    unlike = [f"{name} at {node}" for node, name in data["unlike"]]
+    if not unlike:
+        return f"data: the same fingerprints of {count(data['sets'], 'data set')}"
+    return f"data: {len(unlike)} of {count(data['sets'], 'data set')} differ: {_some(unlike)}"
 
 
 def _only(pair: tuple[list[str], list[str]]) -> list[str]:
@@ -232,7 +241,7 @@ def _value(value: Any) -> str:
 
 
 def _some(names: list[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def _short(text: str, width: int, *, end: bool = False) -> str:

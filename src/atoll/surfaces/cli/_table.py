@@ -132,6 +132,15 @@ RUN_COMMANDS = (
         arguments=(_RUN, Argument("OTHER", "", "another one", completes=RUNS)), options=(_ON,),
     ),
     Command(
+        "card", "tell all that is needed to repeat a run, in Markdown or JSON",
+        examples=(
+            ("atoll card my-app-3", "on the terminal"), ("atoll card my-app-3 -o card.md", "or card.json"),
+            ("atoll card @latest --on hospitals", ""),
+        ),
+        arguments=(_RUN,),
+        options=(Option("-o --output", "FILE", "where to: .md or .json", completes=FILES), _ON),
+    ),
+    Command(
         "stop", "stop a run of another terminal, or of a federation",
         examples=(("atoll stop @latest", ""),), arguments=(_RUN,),
         options=(Option("--kill", help="end its process at once; what was committed is kept"), _ON),
