@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 VARIABLES = (
     "OMP_NUM_THREADS",
@@ -16,6 +16,9 @@ VARIABLES = (
     "MKL_NUM_THREADS",
     "NUMEXPR_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS",
+    "TF_NUM_INTRAOP_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+    "PJRT_NPROC",  # read by jax
 )
 
 
@@ -26,21 +29,29 @@ def environment(threads: int) -> dict[str, str]:
 
 @contextmanager
 def limited(threads: int) -> Iterator[None]:
-    """Limit the numerical libraries of this process for a while; torch's threads too, once it is imported."""
+    """Limit the numerical libraries of this process for a while; those of torch and tensorflow too, once they are imported.
+
+    jax listens to its environment alone, and tensorflow to nobody once it has computed.
+    """
     if all(
         os.environ.get(name) == str(threads) for name in VARIABLES[:3]
     ):  # they were, before they were loaded
-        _limit_torch(threads)
+        _limit_loaded(threads)
         yield
         return
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(limits=threads):
-        _limit_torch(threads)
+        _limit_loaded(threads)
         yield
 
 
-def _limit_torch(threads: int) -> None:
+def _limit_loaded(threads: int) -> None:
+    tensorflow = sys.modules.get("tensorflow")
+    if tensorflow is not None:
+        with suppress(RuntimeError):  # it has computed already
+            tensorflow.config.threading.set_intra_op_parallelism_threads(threads)
+            tensorflow.config.threading.set_inter_op_parallelism_threads(threads)
     torch = sys.modules.get("torch")
     if torch is not None and torch.get_num_threads() != threads:
         torch.set_num_threads(threads)
