@@ -124,7 +124,7 @@ def _fedprox(node: Node, ctx: Any, model: Any, mu: float) -> atoll.Update:
 def _scaffold(node: Node, ctx: Any, model: Any, control: Any) -> atoll.Update:
     half = Scaffold.half(model, control, ctx)
     trained = node.sgd(model, lambda w: half.correction)
-    return half.update(trained, steps=node.steps, lr=node.lr, weight=node.weight)
+    return half.update(trained, steps=node.steps, lr=node.lr, weight=node.weight, metrics={"asked": 1})
 
 
 def _fednova(node: Node, ctx: Any, model: Any) -> atoll.Update:
@@ -137,7 +137,7 @@ def _qfedavg(node: Node, ctx: Any, model: Any) -> atoll.Update:
 
 def _feddyn(node: Node, ctx: Any, model: Any, alpha: float) -> atoll.Update:
     half = FedDyn.half(model, alpha, ctx)
-    return half.update(node.sgd(model, half.gradient), weight=node.weight)
+    return half.update(node.sgd(model, half.gradient), weight=node.weight, metrics={"asked": 1})
 
 
 def _fedbuff(node: Node, ctx: Any, model: Any) -> atoll.Update:

@@ -26,7 +26,7 @@ problems = st.builds(
     shape=st.sampled_from([(), (3,), (2, 3), (0, 2)]),
     even=st.booleans(),
 )
-some = hypothesis.settings(max_examples=20, deadline=None, derandomize=True, print_blob=False)
+some = hypothesis.settings(max_examples=12, deadline=None, derandomize=True, print_blob=False)
 Wide = dict[str, Any]
 
 
