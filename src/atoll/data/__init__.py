@@ -14,6 +14,7 @@ from atoll.data._features import FeatureSkew
 from atoll.data._fingerprint import fingerprint, rows_of
 from atoll.data._parse import describe_partition, parse_partition
 from atoll.data._partition import IID, Dirichlet, Joint, Natural, Partition
+from atoll.data._plot import plot_partitions
 from atoll.data._shards import Shards
 from atoll.data._sizes import SizeSkew
 from atoll.data._source import SIMULATED, is_function, open_source
@@ -46,6 +47,7 @@ __all__ = [
     "is_function",
     "open_source",
     "parse_partition",
+    "plot_partitions",
     "rows_of",
     "samples",
     "split",
