@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -146,6 +147,22 @@ def past(tmp_path_factory: pytest.TempPathFactory) -> Shell:
     shell("run", "--name", "flaky", "--set", "mood=raise", "--set", "where=node-1")
     shell("run", "--name", "bad", "--set", "mood=unwell")
     return shell
+
+
+@pytest.fixture(scope="session")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an app and its first run, to be copied."""
+    folder = tmp_path_factory.mktemp("begun")
+    shell = Shell(write_app(folder / "app"), folder / "home", tmp_path_factory.getbasetemp() / "compiled")
+    assert shell("run", "--name", "first", "--set", "lr=0.25", "--seed", "7", "--nodes", "4").code == 0
+    return folder
+
+
+@pytest.fixture
+def first(begun: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Shell:
+    """In an app's folder, with one run: `first`."""
+    place = shutil.copytree(begun, tmp_path / "place")
+    return Shell(place / "app", place / "home", tmp_path_factory.getbasetemp() / "compiled")
 
 
 @pytest.fixture

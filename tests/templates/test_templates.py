@@ -86,13 +86,15 @@ def test_its_own_tests_pass(app: App) -> None:
     assert "passed" in app.python("-m", "pytest", "-q", "-p", "no:cacheprovider", *quick)
 
 
-def test_two_workers_give_the_same_model_as_one_process(app: App) -> None:
+def test_two_workers_give_the_same_model_of_the_same_data_as_one_process(app: App) -> None:
     options = ["run", "--json", "--nodes", "4", "--set", "rounds=1", "--set", "fraction=0.5"]
     for workers in ("0", "2"):
         app.python("-m", "atoll", *options, "--workers", workers, "--name", f"with-{workers}")
         app.python("-m", "atoll", "pull", f"with-{workers}", "-o", f"{workers}.safetensors")
     models = {(app.folder / f"{workers}.safetensors").read_bytes() for workers in (0, 2)}
     assert len(models) == 1
+    cards = [json.loads(app.python("-m", "atoll", "card", f"with-{n}", "--json")) for n in (0, 2)]
+    assert cards[0]["data"] == cards[1]["data"] != []
 
 
 def test_client_and_server_are_under_60_lines_together(app: App) -> None:

@@ -99,7 +99,8 @@ def _data(card: Mapping[str, Any]) -> list[str]:
 def _again(card: Mapping[str, Any]) -> list[str]:
     name = card["name"]
     if not card["app"]["bundle"]:
-        return ["Its app was not kept: it takes the sources whose digest stands above."]
+        known = card["app"]["sources"]
+        return [f"Its app was not kept: {'it takes the sources whose digest stands above' if known else 'a script began it'}."]
     lines = (f"atoll rerun {name}", f"atoll diff {name} @latest", f"atoll new a-copy --from {name}")
     return [f"Where this run is kept (of a federation, with `--on`):\n\n{_indented(lines)}",
             f"Elsewhere, with the app's bundle (`atoll pull {name} --app`) and what is written above."]  # fmt: skip

@@ -24,8 +24,8 @@ def compare(a: Facts, b: Facts) -> dict[str, Any]:
         "config": _unlike(flat(a.created.config), flat(b.created.config)),
         "seed": (a.created.seed, b.created.seed),
         "settings": _unlike(_settings(a), _settings(b)),
-        "versions": _unlike(a.created.versions, b.created.versions),
-        "machine": _unlike(a.created.machine, b.created.machine),
+        "versions": _known(a, b, a.created.versions, b.created.versions),
+        "machine": _known(a, b, a.created.machine, b.created.machine),
         "app": (digest_of_app(a.created), digest_of_app(b.created)),
         "nodes": _nodes(a.created.nodes, b.created.nodes),
         "cohort": _cohort(a, b),
@@ -56,6 +56,12 @@ def _settings(facts: Facts) -> dict[str, Any]:
 
 def _unlike(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Pair]:
     return {key: (a.get(key), b.get(key)) for key in {**a, **b} if a.get(key) != b.get(key)}
+
+
+def _known(a: Facts, b: Facts, mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, Pair]:
+    """What differs of what is known of both: of a federation's run the journal doesn't tell on which machines it was."""
+    whole = bool(a.created.machine) == bool(b.created.machine)
+    return {k: pair for k, pair in _unlike(mine, theirs).items() if whole or None not in pair}
 
 
 def _nodes(a: list[str], b: list[str]) -> dict[str, Any]:

@@ -75,6 +75,7 @@ def _show(found: Mapping[str, Any], facts: tuple[Facts, Facts], out: Output) -> 
         )
     out.line()
     _begun(found, out)
+    _unknown(facts, out)
     _metrics(found, out)
     _models(found, out)
 
@@ -98,6 +99,14 @@ def _begun(found: Mapping[str, Any], out: Output) -> None:
     out.line(_asked(found["cohort"], found["nodes"]))
     if found["data"]["sets"]:
         out.line(_held(found["data"]))
+
+
+def _unknown(facts: tuple[Facts, Facts], out: Output) -> None:
+    dark = [letter for letter, one in zip("AB", facts, strict=True) if not one.created.machine]
+    if len(dark) == 1:
+        out.line(
+            f"machine: of {dark[0]} nothing is known but {', '.join(facts['AB'.index(dark[0])].created.versions)}"
+        )
 
 
 def _app(app: tuple[str, str], files: Mapping[str, Any] | None) -> str:
