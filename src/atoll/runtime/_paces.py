@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from atoll.app import Call
+from atoll.runtime._draws import Constant, Drawn, Uniform
 from atoll.runtime._trace import changed, read_trace
 from atoll.runtime._virtual_clock import VirtualClock
 from atoll.runtime._windows import Windows
-from atoll.values import derive_seed, seeds_below
+from atoll.values import seeds_below
 
+_PRESENCE = ("on", "off", "offset")
 _SETTINGS = ("compute", "per_weight", "down", "up", "latency", "failure")
 
 
@@ -57,7 +59,9 @@ class Paces:
         self._clock, self._seed = clock, seed
         self._places = {node: place for place, node in enumerate(nodes)}
         self._draws = {name: clock.draw(name) for name in _SETTINGS}
-        self._jitter, self._presence = clock.draw("jitter"), clock.presence()
+        self._jitter = None if clock.draw("jitter") == Constant(1.0) else clock.draw("jitter")
+        self._presence = clock.presence()
+        self._node_seeds = {n: seeds_below(seed, "clock", n) for n in (*_SETTINGS, *_PRESENCE)}
         self._trace = None
         if clock.trace is not None:
             path = Path(clock.trace)
@@ -69,9 +73,9 @@ class Paces:
         self._task_seeds = seeds_below(seed)
 
     def check(self) -> None:
-        """Raise for a node that has no pace."""
-        for node in self._places:
-            self.of(node)
+        """Raise for a node that the trace doesn't know."""
+        for node, place in self._places.items() if self._trace is not None else ():
+            self._trace.row(node, place)
 
     def of(self, node: str) -> Pace:
         """A node's pace."""
@@ -84,13 +88,8 @@ class Paces:
         pace = self.of(call.node)
         factor = self._clock.actions.get(call.task.action, 1.0)
         fails = None
-        jitter = self._jitter
-        assert jitter is not None
-        low, high = jitter.bounds
-        if low == high:
-            factor *= low
-        else:
-            factor *= jitter.at(self._share(call, "jitter"))
+        if self._jitter is not None:
+            factor *= self._jitter.at(self._share(call, "jitter"))
         if pace.failure > 0 and self._share(call, "failure") < pace.failure:
             fails = self._share(call, "fails at")
         known = 2 * pace.latency + nbytes / pace.down + pace.compute * factor
@@ -98,7 +97,7 @@ class Paces:
 
     def _made(self, node: str) -> Pace:
         drawn: dict[str, Any] = {
-            name: math.inf if draw is None else draw.at(self._node_share(node, name))
+            name: math.inf if draw is None else self._drawn(draw, node, name)
             for name, draw in self._draws.items()
         }
         windows = self._windows(node)
@@ -111,15 +110,14 @@ class Paces:
     def _windows(self, node: str) -> Windows | None:
         if not self._presence:
             return None
-        on, off = (self._presence[key].at(self._node_share(node, key)) for key in ("on", "off"))
+        on, off = (self._drawn(self._presence[key], node, key) for key in ("on", "off"))
         if off <= 0:
             return None
-        share = self._node_share(node, "offset")
-        offset = self._presence["offset"].at(share) if "offset" in self._presence else share * (on + off)
-        return Windows(((0.0, on),), on + off, offset)
+        offset = self._presence.get("offset") or Uniform(0.0, on + off)
+        return Windows(((0.0, on),), on + off, self._drawn(offset, node, "offset"))
 
-    def _node_share(self, node: str, name: str) -> float:
-        return _share(derive_seed(self._seed, "clock", name, node))
+    def _drawn(self, draw: Drawn, node: str, name: str) -> float:
+        return draw.value if isinstance(draw, Constant) else draw.at(_share(self._node_seeds[name](node)))
 
     def _share(self, call: Call, name: str) -> float:
         if self._task_place != (call.round, call.ordinal):
