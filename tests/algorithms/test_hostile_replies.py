@@ -123,6 +123,13 @@ def test_what_is_broken_is_as_if_it_were_not_there(rule: Any, odd: dict[str, Any
     assert combine(rule, spoilt, "float32") == combine(fewer, whole, "float32")
 
 
+@pytest.mark.parametrize("rule", RULES, ids=str)
+def test_names_stand_in_the_order_in_which_they_were_sent(rule: Any) -> None:
+    members = replies(N, seed=2, dtype="f4")
+    turned = [Given(m.index, Arrays({n: m.arrays[n] for n in reversed(m.arrays)})) for m in members]
+    assert combine(rule, turned, "float32") == combine(rule, members, "float32")
+
+
 class Silent(Given):
     """A reply that holds nothing of the name."""
 

@@ -50,7 +50,8 @@ class NormBounding:
             reply.folded()
         if not any_sound:
             raise too_few(f"{self} got no reply that can be folded{broken}")
-        return Arrays({n: a.astype(around[n].dtype, copy=False) for n, a in mean.finish().items()})
+        found = mean.finish()
+        return Arrays({n: found[n].astype(a.dtype, copy=False) for n, a in around.items()})
 
 
 @dataclass(frozen=True)

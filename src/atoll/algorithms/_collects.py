@@ -129,4 +129,4 @@ def _stacked(replies: Iterable[Contribution], name: str, around: Arrays) -> tupl
             weights.append(reply.weight)
         reply.folded()  # what is kept is kept here
     why = f"; {len(broken)} were broken: {broken[0]}" if broken else ""
-    return Stack(members, weights, len(broken)), why
+    return Stack(around, members, weights, len(broken)), why

@@ -6,7 +6,6 @@ width that they are seen in and summed in float64; what overflows, or is no numb
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 
 import numpy as np
@@ -14,9 +13,7 @@ import numpy as np
 from atoll.algorithms._stack import Middle, Stack, counts, flat, parts, widened
 from atoll.values import Array, Arrays
 
-_DOT = (
-    1 << 13
-)  # elements; BLAS divides no shorter sums among threads, so the bits don't depend on their number
+_SUM = 1 << 13  # squares that are summed in their own width
 
 
 def between(stack: Stack) -> Array:
@@ -25,16 +22,23 @@ def between(stack: Stack) -> Array:
     with np.errstate(all="ignore"):
         for name, part in stack.blocks():
             rows = stack.rows(name, part)
-            scratch = np.empty_like(rows[0])
-            for i, j in itertools.combinations(range(stack.count), 2):
-                found[i, j] += squared(np.subtract(rows[i], rows[j], out=scratch))
+            for piece in parts(rows[0].size, _SUM):
+                _apart(np.stack([row[piece] for row in rows]), found)
     far = np.nan_to_num(found, nan=np.inf, posinf=np.inf)
     return far + far.T
 
 
+def _apart(rows: Array, found: Array) -> None:
+    """Add the squared distances between rows, each from those after it."""
+    scratch = np.empty_like(rows)
+    for i in range(len(rows) - 1):
+        apart = np.subtract(rows[i + 1 :], rows[i], out=scratch[i + 1 :])
+        found[i, i + 1 :] += np.einsum("ij,ij->i", apart, apart)
+
+
 def squared(row: Array) -> float:
     """The sum of squares."""
-    return sum(float(row[part] @ row[part]) for part in parts(row.size, _DOT))
+    return sum(float(np.einsum("i,i->", row[part], row[part])) for part in parts(row.size, _SUM))
 
 
 class Point:

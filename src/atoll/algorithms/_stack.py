@@ -34,15 +34,11 @@ class Stack:
     groups are made block by block, each time they are looked at.
     """
 
+    like: Arrays  # what they and the result are like
     members: Sequence[Arrays]
     weights: Sequence[float]
     lost: int = 0
     groupings: tuple[Grouping, ...] = ()
-
-    @property
-    def like(self) -> Arrays:
-        """What the result has to be like."""
-        return self.members[0]
 
     @property
     def count(self) -> int:
