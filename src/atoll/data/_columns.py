@@ -39,7 +39,13 @@ def column_of(dataset: Dataset, name: str) -> NDArray[Any]:
     if isinstance(dataset, Table):
         return dataset[name]
     if isinstance(dataset, Subset) or _is_torch_subset(dataset):
-        return column_of(dataset.dataset, name)[np.asarray(dataset.indices)]  # type: ignore[attr-defined]
+        inner, rows = dataset.dataset, np.asarray(dataset.indices)  # type: ignore[attr-defined]
+        if hasattr(inner, "column_names") and hasattr(
+            inner, "select"
+        ):  # Hugging Face, whose columns lie in files
+            return column_of(inner.select(rows), name)
+        whole: NDArray[Any] = column_of(inner, name)
+        return np.asarray(whole[rows])
     names = _named_columns(dataset)
     if names is not None:
         if name not in names:

@@ -6,7 +6,7 @@ Doesn't know how rows were dealt. matplotlib is imported when it is used, and py
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import Field, dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -130,7 +130,7 @@ def _no_rows() -> DataError:
 
 def _called(partition: Partition) -> str:
     """Its kind, and what of it isn't as usual: `Dirichlet, alpha 0.1`."""
-    own = fields(partition) if is_dataclass(partition) else ()
+    own: Sequence[Field[Any]] = fields(partition) if is_dataclass(partition) else ()
     told = [
         (field.name, getattr(partition, field.name))
         for field in own

@@ -29,7 +29,7 @@ class Dataset(Protocol):
 class Subset:
     """The rows `indices` (shape (rows,), integers) of a data set; no row is read before it is asked for.
 
-    `subset[i]` is what the data set gives for that row; `subset[2:5]` and `subset[indices]` are Subsets of
+    `subset[i]` is what the data set gives for that row (pandas a Series, polars and Hugging Face a dict); `subset[2:5]` and `subset[indices]` are Subsets of
     the same data set; `subset["label"]` is a column as an array, where the data set has named columns.
 
     Raises DataError: an index outside of the data set. Raises IndexError: a row that isn't there.
@@ -75,8 +75,12 @@ class Subset:
         return f"Subset({len(self):,} of {len(self.dataset):,} rows of {type(self.dataset).__name__})"
 
     def _row(self, row: int) -> Any:
-        iloc = getattr(self.dataset, "iloc", None)
-        return self.dataset[row] if iloc is None else iloc[row]
+        frame: Any = self.dataset
+        if hasattr(frame, "iloc"):  # pandas, of which [row] is a column
+            return frame.iloc[row]
+        if hasattr(frame, "get_columns"):  # polars, of which [row] is a frame
+            return frame.row(row, named=True)
+        return frame[row]
 
 
 def _check(rows: NDArray[Any], length: int) -> None:
