@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import subprocess
 import sys
 from typing import Any
@@ -108,9 +107,12 @@ def test_a_figure_is_saved_without_pyplot() -> None:
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert said.stdout.split() == ["b'PNG'", "False"]
-    picture = io.BytesIO()
-    plot_partitions(TABLE, Shards(), nodes=100, kind="bubbles").savefig(picture)
-    assert len(picture.getvalue()) > 10_000
+
+
+def test_a_notebook_shows_a_figure() -> None:
+    shown = plot_partitions(TABLE, Shards(), nodes=100, kind="bubbles")._repr_png_()  # type: ignore[attr-defined]
+    assert shown[1:4] == b"PNG"
+    assert len(shown) > 10_000
 
 
 @pytest.mark.parametrize(

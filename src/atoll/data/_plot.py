@@ -5,6 +5,7 @@ Doesn't know how rows were dealt. matplotlib is imported when it is used, and py
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import Field, dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
@@ -44,7 +45,7 @@ def plot_partitions(
     column: str = "label",
     kind: str = "bars",
 ) -> Figure:
-    """Draw how many rows of each class every node has; returns a matplotlib Figure, `figure.savefig("dealt.png")`.
+    """Draw how many rows of each class every node has; returns a matplotlib Figure, `figure.savefig("dealt.png")`, which a notebook shows.
 
     - a data set with one partition, or with several by name: one panel for each, dealt to `nodes` with `seed`
     - or a `Split`, and the name of one of its data sets
@@ -179,7 +180,16 @@ def _matplotlib() -> tuple[Any, Any]:
             "plotting needs matplotlib, which is not installed",
             "pip install 'atoll[plot]'",
         ) from None
-    return Figure, rc_context
+
+    class Drawn(Figure):
+        """A figure that a notebook shows, though pyplot doesn't know it."""
+
+        def _repr_png_(self) -> bytes:
+            picture = io.BytesIO()
+            self.savefig(picture, format="png", dpi=110)
+            return picture.getvalue()
+
+    return Drawn, rc_context
 
 
 def _drawn(figure_of: Any, panels: Sequence[_Panel], column: str, kind: str) -> Figure:
