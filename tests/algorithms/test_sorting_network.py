@@ -45,5 +45,7 @@ def test_a_median_takes_fewer_comparators_than_a_whole_order() -> None:
 
 def test_room_for_other_rows_is_made_anew() -> None:
     sort = InOrder(range)
-    for rows in (np.eye(3), np.eye(3, 2), np.eye(3, dtype="i4"), np.eye(4)):
-        np.testing.assert_array_equal(sort(list(rows)), np.sort(rows, axis=0))
+    for rows in (np.eye(3), np.eye(3, dtype="i4"), np.eye(3, 2), np.eye(4)):
+        found = np.array(sort(list(rows)))
+        np.testing.assert_array_equal(found, np.sort(rows, axis=0))
+        assert found.dtype == rows.dtype
