@@ -117,6 +117,20 @@ def test_a_quorum_is_never_slower_than_all_and_a_larger_one_never_quicker(
 
 
 @settings(max_examples=25, deadline=None)
+@given(fleets, st.integers(1, 7), st.lists(st.integers(1, 40), min_size=7, max_size=7))
+def test_a_quorum_takes_as_long_as_the_last_whom_it_needs_and_computes_nobody_who_cannot_be_in_it(
+    folder: Path, fleet: Any, quorum: int, weights: list[int]
+) -> None:
+    needed = min(quorum, len(fleet))
+    client = Trained({f"node-{i}": w for i, w in enumerate(weights)})
+    least = [2 * f["latency"] + f["compute"] for f in fleet]
+    whole = [a + w * f["per_weight"] for a, f, w in zip(least, fleet, weights, strict=False)]
+    took = _row(folder, fleet, Schedule(quorum=quorum), client.app)["virtual_seconds"]
+    assert took == pytest.approx(sorted(whole)[needed - 1])
+    assert all(least[int(node.removeprefix("node-"))] <= took + 1e-9 for node in client.nodes)
+
+
+@settings(max_examples=25, deadline=None)
 @given(fleets, st.floats(0.1, 60))
 def test_a_deadline_is_never_overrun(folder: Path, fleet: Any, deadline: float) -> None:
     whole = _row(folder, fleet, None)
@@ -228,6 +242,24 @@ def test_the_last_answers_time_counts_when_all_had_come_before_the_cut(tmp_path:
     found = run.on()
     assert len(run.trained.nodes) == trained, "nobody had to train again"
     assert virtual(found) == virtual(Interrupted(main, tmp_path / "b", after=-1).on())
+
+
+def test_a_stream_that_outlives_its_rounds_goes_on_at_the_time_of_the_last_commit(tmp_path: Path) -> None:
+    def main(fleet: Any, ctx: Any) -> None:
+        with fleet.stream(Task("train", {"model": MODEL}), concurrency=5) as stream:
+            for rnd in ctx.rounds(ctx.config.rounds, initial={"model": MODEL}):
+                for _, reply in zip(range(8), stream, strict=False):
+                    stream.send(Task("train", {"model": reply.arrays}))
+                rnd.commit({"model": reply.arrays})
+
+    run = Interrupted(main, tmp_path, after=6)
+    committed = [row["virtual_time"] for row in run.on().rounds()]
+    assert len(committed) in (2, 3), "the third round's tasks may be under way before it and after"
+    whole = run.on()
+    assert whole.status == "finished"
+    assert [row["virtual_time"] for row in whole.rounds()][: len(committed)] == committed
+    assert len(whole.rounds()) == 5
+    assert all(seconds > 0 for seconds in virtual(whole))
 
 
 def test_the_journal_has_the_clock_of_every_commit(tmp_path: Path) -> None:

@@ -19,7 +19,8 @@ class Schedule:
     - `fraction` of the nodes (0 to 1), or their `count`; all of them by default
     - `minimum`: with fewer good replies the round fails (`TooFewReplies`)
     - `quorum`: go on at so many good replies (a whole number), or such a part of those wanted (a float up to 1)
-    - `deadline`: seconds from asking a node until its answer must be there; in simulation from when a worker begins
+    - `deadline`: seconds from asking a node until its answer must be there; in simulation from when a worker begins,
+      or in virtual seconds when it has a clock
     - `over`: ask this much more than wanted, and go on at the wanted number; 0.3 asks 13 to get 10
       (over-selection: Bonawitz et al. 2019, arXiv:1902.01046)
 

@@ -10,29 +10,20 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from statistics import NormalDist
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 from atoll.values import ConfigError, nbytes, suggestion
 
 _NORMAL = NormalDist()
 
 
-class Draw(Protocol):
-    """A distribution of numbers that are not negative."""
-
-    def at(self, share: float) -> float:
-        """The value below which this share (over 0, under 1) of all draws lies."""
-        ...
-
-    @property
-    def bounds(self) -> tuple[float, float]:
-        """The least and the largest that can be drawn."""
-        ...
-
-
 @dataclass(frozen=True)
 class Constant:
-    """Always the same."""
+    """Always the same.
+
+    `at(share)` of a distribution is the value below which this share (over 0, under 1) of all draws lies; `bounds` are the least and the
+    largest that can be drawn.
+    """
 
     value: float
 

@@ -59,7 +59,7 @@ class Paces:
         self._clock, self._seed = clock, seed
         self._places = {node: place for place, node in enumerate(nodes)}
         self._draws = {name: clock.draw(name) for name in _SETTINGS}
-        self._jitter = None if clock.draw("jitter") == Constant(1.0) else clock.draw("jitter")
+        self._jitter = None if clock.jitter == 1.0 else clock.draw("jitter")
         self._presence = clock.presence()
         self._node_seeds = {n: seeds_below(seed, "clock", n) for n in (*_SETTINGS, *_PRESENCE)}
         self._trace = None
@@ -74,8 +74,9 @@ class Paces:
 
     def check(self) -> None:
         """Raise for a node that the trace doesn't know."""
-        for node, place in self._places.items() if self._trace is not None else ():
-            self._trace.row(node, place)
+        if self._trace is not None:
+            for node, place in self._places.items():
+                self._trace.row(node, place)
 
     def of(self, node: str) -> Pace:
         """A node's pace."""
