@@ -1,0 +1,1 @@
+"""my-app: handwritten digits, for Atoll."""
