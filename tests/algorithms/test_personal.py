@@ -46,6 +46,21 @@ def test_what_is_local_is_remembered_and_never_leaves() -> None:
             bn = node.sgd(bn)
 
 
+def test_a_reply_holds_the_given_arrays_where_the_nodes_own_are_local() -> None:
+    client, server, sent = atoll.ClientApp(), atoll.ServerApp(), []
+
+    @client.train
+    def train(model: Any, local: Any, ctx: Any) -> Any:
+        half = FedBN.half(model, local, ctx)
+        sent.append(half.update({n: a + 1 for n, a in half.model.items()}))
+        return sent[-1]
+
+    server.main(lambda fleet, ctx: atoll.fit(FedBN(), fleet, initial=START, rounds=2))
+    atoll.simulate(server, client, nodes=1, watch=Watch(), fail_fast=True)
+    assert [update.payload["model"]["bn"].tolist() for update in sent] == [[1.0] * 3] * 2
+    assert [update.payload["model"]["w"].tolist() for update in sent] == [[1.0] * 2, [2.0] * 2]
+
+
 @pytest.mark.parametrize(
     ("local", "which"),
     [(["nothing"], "none"), (["*"], "all"), (["BN"], "none")],
