@@ -104,7 +104,8 @@ class Accepted(_Event, frozen=True, kw_only=True):
     digest: str = ""  # ... and its own
     seq: int = 0  # ... the call's number, by which the node keeps its state
     state_changed: bool = False
-    data: list[Held] = []  # deployed: what the node's owner lets it tell of its data
+    data: list[Held] = []  # deployed: what the node's owner lets it tell of data that it opened
+    versions: dict[str, str] = {}  # ... what it computes with, told with a worker's first reply
     virtual_time: float | None = None  # in a simulation with a clock: seconds since the run began
 
 

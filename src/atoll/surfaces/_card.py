@@ -32,6 +32,7 @@ def card_of(facts: Facts) -> dict[str, Any]:
         "versions": created.versions, "machine": created.machine,
         "models": {name: _model(arrays) for name, arrays in facts.history.models.items()},
         "metrics": facts.rounds, "cohorts": _cohorts(facts),
+        "sites": {node: facts.sites[node] for node in sorted(facts.sites)},
         "data": [msgspec.structs.asdict(h) for h in facts.held],
     }  # fmt: skip
 

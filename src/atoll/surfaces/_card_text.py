@@ -33,7 +33,7 @@ def markdown(card: Mapping[str, Any]) -> str:
         f"# Run {card['name']}", _about(card), "## Model", *_models(card), "## Config", _table(("Key", "Value"), _code(flat(card["config"]))),
         "## Settings", _table(("Key", "Value"), _code(flat(card["settings"]))),
         "## Versions and machine", _table(("What", "Value"), {**card["versions"], **card["machine"]}.items()),
-        "## Metrics", _metrics(card["metrics"]), "## Cohorts", _cohorts(card), "## Data", *_data(card),
+        *_sites(card["sites"]), "## Metrics", _metrics(card["metrics"]), "## Cohorts", _cohorts(card), "## Data", *_data(card),
         "## To run it again", *_again(card),
     ]  # fmt: skip
     return "\n\n".join(part for part in parts if part)
@@ -80,6 +80,15 @@ def _cohorts(card: Mapping[str, Any]) -> str:
     return _table(("Round", "Task", "Asked", "Replied", "Failed", "Who"), rows[-_SHOWN:], of=len(rows))
 
 
+def _sites(sites: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """What the nodes of a federation compute with; those alike in one row."""
+    alike: dict[str, list[str]] = {}
+    for node, versions in sites.items():
+        alike.setdefault("  ".join(f"{n} {v}" for n, v in versions.items()), []).append(node)
+    rows = [(_names(nodes), versions) for versions, nodes in alike.items()]
+    return ["### At the nodes", _table(("Node", "Versions"), rows)] if rows else []
+
+
 def _names(cohort: Sequence[str] | None) -> str:
     if cohort is None:
         return "all"
@@ -100,7 +109,9 @@ def _again(card: Mapping[str, Any]) -> list[str]:
     name = card["name"]
     if not card["app"]["bundle"]:
         known = card["app"]["sources"]
-        return [f"Its app was not kept: {'it takes the sources whose digest stands above' if known else 'a script began it'}."]
+        return [
+            f"Its app was not kept: {'it takes the sources whose digest stands above' if known else 'a script began it'}."
+        ]
     lines = (f"atoll rerun {name}", f"atoll diff {name} @latest", f"atoll new a-copy --from {name}")
     return [f"Where this run is kept (of a federation, with `--on`):\n\n{_indented(lines)}",
             f"Elsewhere, with the app's bundle (`atoll pull {name} --app`) and what is written above."]  # fmt: skip

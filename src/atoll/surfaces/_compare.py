@@ -13,6 +13,7 @@ from atoll.surfaces._distance import Distances, distances
 from atoll.surfaces._facts import Facts
 from atoll.surfaces.cli._words import flat
 
+SALTED = "salted-"  # how a deployed node's fingerprints begin
 Pair = tuple[Any, Any]
 
 
@@ -81,9 +82,18 @@ def _cohort(a: Facts, b: Facts) -> dict[str, Any]:
 
 def _data(a: Facts, b: Facts) -> dict[str, Any]:
     """The data sets (node, name) of which both runs have told something comparable, and those of them that differ."""
-    mine, theirs = ({(h.node, h.name): (h.rows, h.fingerprint) for h in facts.held} for facts in (a, b))
-    both = [key for key in mine if key in theirs]
+    mine, theirs = (
+        {(h.node, h.name): h.fingerprint for h in facts.held if h.fingerprint} for facts in (a, b)
+    )
+    both = [key for key in mine if key in theirs and _comparable(a, mine[key], b, theirs[key])]
     return {"sets": len(both), "unlike": [list(key) for key in both if mine[key] != theirs[key]]}
+
+
+def _comparable(a: Facts, mine: str, b: Facts, theirs: str) -> bool:
+    """Whether two fingerprints can be compared at all: salted ones when they are the same node's, of the same federation."""
+    salted = mine.startswith(SALTED), theirs.startswith(SALTED)
+    federation = a.created.settings.get("federation"), b.created.settings.get("federation")
+    return salted == (False, False) or (salted == (True, True) and federation[0] == federation[1])
 
 
 def _rounds(a: Facts, b: Facts) -> list[dict[str, Any]]:

@@ -48,6 +48,7 @@ class Facts:
     began: float
     ended: float | None
     held: tuple[Held, ...]
+    sites: Mapping[str, Mapping[str, str]]  # deployed: the versions that nodes compute with
 
     @property
     def rounds(self) -> list[dict[str, Any]]:
@@ -60,6 +61,7 @@ def facts_of(runs: Source, summary: Summary, *, models: bool = True) -> Facts:
     created: Created | None = None
     asked: dict[tuple[int, int], Asked] = {}
     failed: Counter[tuple[int, str]] = Counter()
+    sites: dict[str, Mapping[str, str]] = {}
     began, ended, held = summary.created, None, dict[Held, None]()
     for _, event in runs.events(summary.id):
         if isinstance(event, Created):
@@ -76,6 +78,8 @@ def facts_of(runs: Source, summary: Summary, *, models: bool = True) -> Facts:
             ended = event.time
         if isinstance(event, Accepted | Committed | Finished):
             held.update(dict.fromkeys(event.data))
+        if isinstance(event, Accepted) and event.versions:
+            sites[event.node] = event.versions
     assert created is not None
     history = History.of(runs, summary.id, models=models)
     replies = {(r.round, r.phase, r.node) for r in history if r.phase != PER_ROUND}
@@ -84,7 +88,16 @@ def facts_of(runs: Source, summary: Summary, *, models: bool = True) -> Facts:
         by_round.setdefault(round, []).append(asked[round, ordinal])
     counted = Counter((round, action) for round, action, _ in replies)
     return Facts(
-        created, summary, history, by_round, counted, failed, began, ended, _in_order(held, created.nodes)
+        created,
+        summary,
+        history,
+        by_round,
+        counted,
+        failed,
+        began,
+        ended,
+        _in_order(held, created.nodes),
+        sites,
     )
 
 

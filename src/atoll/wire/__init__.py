@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from atoll.wire._daemon_messages import (
     Answer,
     Bad,
+    DataSet,
     Good,
     Hello,
     HostOrders,
@@ -138,6 +139,7 @@ __all__ = [
     "Federation",
     "FederationList",
     "Fetch",
+    "DataSet",
     "Good",
     "Heard",
     "Hello",

@@ -128,6 +128,14 @@ class Orders(Message, frozen=True, kw_only=True):
     checkpoint: Order | None = None
 
 
+class DataSet(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A data set that a node opened, as far as its owner lets that be told: its rows, its salted fingerprint."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=128)]
+    rows: Count | None = None
+    fingerprint: Annotated[str, Meta(max_length=64)] = ""
+
+
 class Good(Message, frozen=True, kw_only=True, tag="good"):
     """A call's valid update."""
 
@@ -137,6 +145,10 @@ class Good(Message, frozen=True, kw_only=True, tag="good"):
     seconds: float = 0.0
     payload: Manifest
     state_changed: bool = False
+    data: Annotated[list[DataSet], Meta(max_length=1000)] = []  # opened since this worker's last answer
+    versions: Annotated[
+        dict[str, Annotated[str, Meta(max_length=64)]], Meta(max_length=64)
+    ] = {}  # with its first
 
 
 class Bad(Message, frozen=True, kw_only=True, tag="bad"):

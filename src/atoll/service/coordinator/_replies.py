@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from atoll.journal import Accepted, Failed, Logged
+from atoll.journal import Accepted, Failed, Held, Logged
 from atoll.service.coordinator._books import Books, log
 from atoll.service.coordinator._calls import CANCELLED, FAILED, LATE, OPEN, VOID, Call, verdict_of
 from atoll.service.coordinator._nodes import Nodes
@@ -92,7 +92,9 @@ class Replies:
         """Nobody can answer a call any more: its node is none of the federation now. The schedule decides how to go on."""
         how = Bad(failure="lost", message=f"{call.node} is not on the roster of {run.federation} any more")
         if self._give_up(run, call, how):
-            self._books.say(run, "warning", f"{how.message}: its call is lost", node=call.node, round=call.round)
+            self._books.say(
+                run, "warning", f"{how.message}: its call is lost", node=call.node, round=call.round
+            )
 
     # -- inside ----------------------------------------------------------------------------------------------
 
@@ -137,7 +139,8 @@ class Replies:
         event = Accepted(
             time=at, round=round, ordinal=call.ordinal, index=call.index, node=call.node, action=call.action,
             weight=how.weight, metrics=metrics_of(how), seconds=how.seconds, payload=key, key=call.key, digest=answer.digest,
-            seq=call.seq, state_changed=how.state_changed,
+            seq=call.seq, state_changed=how.state_changed, data=[Held(call.node, d.name, d.rows, d.fingerprint) for d in how.data],
+            versions=how.versions,
         )  # fmt: skip
         return event, {key: msgspec.msgpack.encode(how.payload)}
 

@@ -190,6 +190,8 @@ def _good(did: Did) -> Good:
         seconds=did.seconds,
         payload=did.payload,
         state_changed=did.state is not None,
+        data=did.data,
+        versions=did.versions,
     )
 
 

@@ -39,7 +39,14 @@ class Home:
     def identity(self) -> str:
         """Who this node is: made once, the same ever after. Raises `ConfigError` (`node.bad-home`)."""
         try:
-            return self._identity()
+            return self._secret("identity")
+        except OSError as error:
+            raise _unfit(self.folder, error) from error
+
+    def salt(self) -> str:
+        """What its fingerprints of data are salted with: made once, told to nobody. Raises `ConfigError` (`node.bad-home`)."""
+        try:
+            return self._secret("salt")
         except OSError as error:
             raise _unfit(self.folder, error) from error
 
@@ -47,8 +54,8 @@ class Home:
         """Let the next daemon in."""
         self._lock.release()
 
-    def _identity(self) -> str:
-        path = self.folder / "identity"
+    def _secret(self, name: str) -> str:
+        path = self.folder / name
         with contextlib.suppress(FileNotFoundError):
             if len(known := path.read_text(encoding="ascii").strip()) >= 16:
                 return known

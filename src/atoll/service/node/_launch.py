@@ -122,5 +122,7 @@ class Launcher:
             hear=hear,
             check=check,
             variables=variables,
+            tell=self._settings.tell,
+            salt=self._home.salt(),
             spare=self._hired(prepared, spec.threads),
         )

@@ -5,6 +5,8 @@ Doesn't know how it was written down; a command and a file both make one.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from atoll.wire import Address
@@ -23,6 +25,7 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     config: dict[str, object] = {}  # what client functions read as ctx.site
     labels: dict[str, str] = {}
     resources: dict[str, float] = {}  # cpus, gpus, memory (bytes); found out when not given
+    tell: Literal["names", "rows", "fingerprints"] = "names"  # of the data that a run opens, for its journal
     slots: int = 1  # calls at once, over all runs
     workers: int = 4  # kept warm
     idle: float = 600.0  # seconds after which a worker without a call ends

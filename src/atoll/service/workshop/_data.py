@@ -38,6 +38,10 @@ class Site:
         """What there is, as far as is known without opening anything."""
         return list(self._sets if self._sets is not None else self._sources)
 
+    def opened(self) -> Mapping[str, Any]:
+        """The data sets that were asked for so far."""
+        return self._sets.opened if self._sets is not None else {}
+
     def _dealt(self, node: str) -> Mapping[str, Any]:
         spec = self._spec
         if not spec.data:
@@ -53,6 +57,11 @@ class _Sets(Mapping[str, Any]):
     ) -> None:
         self._sources, self._find = sources, find
         self._open: dict[str, Any] = dict(dealt)
+
+    @property
+    def opened(self) -> Mapping[str, Any]:
+        """Those that are open."""
+        return self._open
 
     def __getitem__(self, name: str) -> Any:
         if name not in self._open:

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from atoll.wire import Manifest, Offer, RunSpec
+from atoll.wire import DataSet, Manifest, Offer, RunSpec
 
 VERSION = 1
 
@@ -33,6 +33,8 @@ class Begin(_Message, frozen=True):
     spool: str
     check: bool = False
     variables: dict[str, str] = {}
+    tell: str = "names"  # of the data that is opened: names, rows or fingerprints
+    salt: str = ""  # ... hexadecimal, the node's own
 
 
 class Give(_Message, frozen=True):
@@ -72,6 +74,8 @@ class Did(_Message, frozen=True):
     payload: Manifest
     files: dict[str, str]
     state: str | None = None
+    data: list[DataSet] = []  # opened since the last call
+    versions: dict[str, str] = {}  # with the first
 
 
 class Failed(_Message, frozen=True):

@@ -65,7 +65,7 @@ class Worker:
 
     What it tells goes to `hear` from another thread, and None when it has ended. `objects` is the folder of the
     node's `DirectoryStore`, `spool` a folder for what it writes, of its own. `check`: every data set is opened before it is ready.
-    `variables` are added to its environment. `spare`: a process that is ready to be one, and fits.
+    `variables` are added to its environment; `tell`, `salt`: what it says of the data that it opens. `spare`: a process that is ready to be one, and fits.
     """
 
     def __init__(
@@ -81,6 +81,8 @@ class Worker:
         hear: Hear,
         check: bool = False,
         variables: Mapping[str, str] | None = None,
+        tell: str = "names",
+        salt: str = "",
         spare: Spare | None = None,
     ) -> None:
         self._told, self._last = hear, ""
@@ -101,6 +103,8 @@ class Worker:
             str(spool),
             check,
             dict(variables or {}),
+            tell,
+            salt,
         )
         spare.hire(begin, self._hear, self._printed)
 

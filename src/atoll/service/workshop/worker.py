@@ -19,7 +19,7 @@ import numpy as np
 
 from atoll._version import __version__
 from atoll.app import Bench, Call, ClientApp, Done, Project, Task, perform
-from atoll.runtime import Mouth, Printed, end_line, limited, receive, taken_over
+from atoll.runtime import Mouth, Printed, end_line, limited, receive, taken_over, versions
 from atoll.service.workshop._data import Site
 from atoll.service.workshop._files import Spool, opener
 from atoll.service.workshop._messages import (
@@ -35,6 +35,7 @@ from atoll.service.workshop._messages import (
     Unfit,
     to_worker,
 )
+from atoll.service.workshop._telling import Telling
 from atoll.values import AtollError, Config, as_text, map_file, unpack
 from atoll.wire import Offer, join, split
 
@@ -106,6 +107,7 @@ class _Worker:
         self.bench = Bench(config, seed=spec.seed, data=self._site, log=log, site=Config(begin.site))
         self._open = opener(Path(begin.objects))
         self._spool = Spool(Path(begin.spool), mouth.line)
+        self._telling = Telling(begin.tell, bytes.fromhex(begin.salt))
 
     def ready(self) -> Ready:
         """What this process works with. With `check`, every data set has been opened."""
@@ -113,7 +115,7 @@ class _Worker:
             sets = self._site(self._node)
             for name in sets:
                 sets[name]
-        return Ready(_versions(), sorted(self._site.names()))
+        return Ready(versions(), sorted(self._site.names()))
 
     def take(self, message: Give) -> None:
         """Perform a call and say what came of it."""
@@ -140,7 +142,9 @@ class _Worker:
         except AtollError as error:
             return Failed(key, "invalid", as_text(str(error)[:2000]))
         files, state = self._spool.keep(blobs, done.state)
-        return Did(key, done.update.weight, done.update.metrics.plain(), done.seconds, payload, files, state)
+        data, versions = self._telling.more(self._site.opened())
+        metrics = done.update.metrics.plain()
+        return Did(key, done.update.weight, metrics, done.seconds, payload, files, state, data, versions)
 
 
 def _versions() -> dict[str, str]:

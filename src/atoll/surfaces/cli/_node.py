@@ -39,7 +39,7 @@ def start(values: Namespace, out: Output) -> int:
         data=sources(values.data) or (joined.data if joined else {}),
         pins={federation: pin.root for federation, pin in joined.pins.items()} if joined else {},
         config=typed(pairs("--config", values.config)), labels=pairs("--label", values.label), resources=_resources(values),
-        slots=1 if values.slots is None else values.slots, environments=values.environments or "here",
+        tell=values.tell or "names", slots=1 if values.slots is None else values.slots, environments=values.environments or "here",
         wheelhouse=values.wheelhouse, index=values.index,
     )  # fmt: skip
     leave_signals_to_the_daemon()

@@ -6,6 +6,7 @@ is the same to the bit.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from argparse import Namespace
@@ -39,6 +40,8 @@ def rerun(values: Namespace, out: Output) -> int:
     target = there if values.on is None else Places.load().get(values.on)
     name = found.on if values.on is None else values.on
     out.on = f" --on {name}" if name else ""
+    if not values.quiet or created.name not in values.run:
+        out.note(out.paint(f"{created.name} again, {created.id}", "dim", stream=sys.stderr))
     config = Config(created.config).override(settings_of(values.set))
     seed = created.seed if values.seed is None else values.seed
     if target is not None:
@@ -54,13 +57,24 @@ def rerun(values: Namespace, out: Output) -> int:
 
 
 def _found(values: Namespace) -> tuple[Located, Created]:
-    """The run, among those of --on, or else among those that other commands mean. Raises `NotFound`."""
+    """The run, among those of --on, or else among those that other commands mean: there by its whole name. Raises `NotFound`."""
+    if values.on is None:
+        return _opened(values.run, None)
     try:
-        return _opened(values.run, values.on)
+        first = _opened(values.run, values.on)
     except AtollError as error:
-        if values.on is None or not (isinstance(error, NotFound) or getattr(error, "status", 0) == 404):
+        if not (isinstance(error, NotFound) or getattr(error, "status", 0) == 404):
             raise
-    return _opened(values.run, None)
+        return _opened(values.run, None)
+    if first[0].run in (first[1].name, first[1].id) or first[0].run.startswith("@"):
+        return first
+    with contextlib.suppress(NotFound):  # where --on is, it is but the beginning of some id
+        other = _opened(values.run, None)
+        if other[1].name == other[0].run:
+            first[0].runs.close()
+            return other
+        other[0].runs.close()
+    return first
 
 
 def _opened(reference: str, on: str | None) -> tuple[Located, Created]:

@@ -73,6 +73,8 @@ SERVICE = (
             Option("--data", "NAME=SOURCE", "a data set: .npz, .csv, .parquet or .safetensors file, a folder, or package.module:function;"
                    " can be given more than once; `simulated` alone: its part of the app's own", kind="many"),
             Option("--config", "KEY=VALUE", "a value of ctx.site; can be given more than once", kind="many"),
+            Option("--tell", "WHAT", "what runs learn of the data that they open: names (the default), rows, or fingerprints as well",
+                   choices=("names", "rows", "fingerprints")),
             _SLOTS, Option("--cpus", "N", "processors that its tasks may use", kind="number"),
             Option("--gpus", "N", "and GPUs", kind="number"), Option("--memory", "SIZE", "and memory: 16GB"),
             Option("--label", "KEY=VALUE", "something to know the node by; can be given more than once", kind="many"), _HOME,

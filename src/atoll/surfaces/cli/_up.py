@@ -98,6 +98,8 @@ def _start(folder: Path, coordinator: Background, nodes: list[Background], port:
                 node.name,
                 "--data",
                 "simulated",
+                "--tell",
+                "fingerprints",
                 "--home",
                 str(folder / node.name),
             ]
