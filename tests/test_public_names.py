@@ -23,10 +23,10 @@ PUBLIC = {
         TrimmedMean WeightedMean evaluate
         """,
     "atoll.data": """
-        IID SIMULATED Dataset Dirichlet Joint Natural Partition Split Subset Table column_of is_function open_source parse_partition
-        samples split
+        IID SIMULATED Dataset Dirichlet FeatureSkew Joint Natural Partition Shards SizeSkew Split Subset Table Vertical column_of
+        describe_partition is_function open_source parse_partition plot_partitions samples split
         """,
-    "atoll.data.samples": "digits fashion_mnist mnist",
+    "atoll.data.samples": "digits fashion_mnist heart_disease mnist shakespeare",
     "atoll.numpy": "get_arrays set_arrays",
     "atoll.sklearn": "get_arrays prepare set_arrays",
     "atoll.xgboost": "boost get_arrays set_arrays",
