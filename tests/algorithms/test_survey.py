@@ -147,14 +147,21 @@ def test_a_million_rows_take_few_exchanges_for_six_digits() -> None:
     assert len(asked) <= 5 * sites
 
 
-def test_a_site_with_too_few_values_says_nothing_and_the_survey_says_which() -> None:
+def test_a_site_with_too_few_values_says_nothing_of_that_column() -> None:
     def ask(survey: Survey) -> Any:
-        return survey.summaries()["x"].count, survey.nodes, [(f.node, f.message) for f in survey.failures]
+        return survey.summaries()["x"], survey.quantiles([0.5])["x"], survey.histograms(bins=2)["x"]
 
-    count, nodes, failures = surveyed([[1, 2, 3], [4], [5, 6, 7]], ask, minimum=3)
-    assert (count, nodes) == (6, ("node-0", "node-2"))
-    assert failures[0][0] == "node-1"
-    assert "fewer than 3 values" in failures[0][1]
+    found, median, histogram = surveyed([[1, 2, 3], [4, math.nan], [5, 6, 7]], ask, minimum=3)
+    assert (found.sites, found.count, found.missing) == (2, 6, 0)
+    assert median.values[0] == pytest.approx(4, abs=1e-4)
+    assert histogram.counts.tolist() == [3, 3]
+
+
+def test_a_site_that_cannot_answer_is_named_and_does_not_count() -> None:
+    def ask(survey: Survey) -> Any:
+        return survey.summaries()["x"].count, survey.nodes, [f.node for f in survey.failures]
+
+    assert surveyed([[1, 2], [math.inf], [3]], ask) == (3, ("node-0", "node-2"), ["node-1"])
 
 
 def test_all_questions_of_a_survey_go_to_the_same_nodes() -> None:

@@ -160,13 +160,13 @@ def fresh(model: Any) -> Any:
     return clone(model)
 
 
-@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize(("classes", "dtype"), [(2, "f8"), (3, "f8"), (3, "f4")])
 @pytest.mark.parametrize("model", CLASSIFIERS[:6], ids=lambda m: str(m)[:40])
-def test_a_classifier_is_prepared_for_all_classes_and_trains_on_where_it_is_set(
-    model: Any, classes: int
+def test_a_classifier_is_prepared_for_all_classes_and_is_what_it_is_set_to(
+    model: Any, classes: int, dtype: Any
 ) -> None:
-    ready = prepare(fresh(model), features=4, classes=range(classes))
-    trained = fitted(model, classes=classes)
+    ready = prepare(fresh(model), features=4, classes=range(classes), dtype=dtype)
+    trained = fitted(model, classes=classes, dtype=dtype)
     assert get_arrays(ready).difference(get_arrays(trained)) is None
     set_arrays(ready, get_arrays(trained))
     x, _ = rows(5)

@@ -15,11 +15,13 @@ from atoll.values import Array, Arrays
 
 @dataclass(frozen=True, slots=True)
 class Moments:
-    """Of each of so many columns: `count` and `missing` (int64), `mean`, `squares` = sum((x - mean)^2), `minimum`, `maximum`.
+    """Of each of so many columns: `sites` (that have values), `count` and `missing` (int64), `mean`, `squares` = sum((x - mean)^2),
+    `minimum`, `maximum`.
 
     All have shape (columns,), floats are float64. A column without values has zeros.
     """
 
+    sites: Array
     count: Array
     missing: Array
     mean: Array
@@ -33,7 +35,8 @@ class Moments:
         rows = [_of_one(column) for column in columns]
         mean, squares, minimum, maximum = np.array(rows, np.float64).reshape(-1, 4).T
         count = np.array([len(column) for column in columns], np.int64)
-        return cls(count, np.array(missing, np.int64), mean, squares, minimum, maximum)
+        sites = (count > 0).astype(np.int64)
+        return cls(sites, count, np.array(missing, np.int64), mean, squares, minimum, maximum)
 
     @classmethod
     def unpacked(cls, arrays: Arrays) -> Moments:
@@ -54,6 +57,7 @@ class Moments:
         apart = other.mean - self.mean
         first, second = self.count == 0, other.count == 0
         return Moments(
+            self.sites + other.sites,
             count,
             self.missing + other.missing,
             np.where(first, other.mean, self.mean + apart * parts),

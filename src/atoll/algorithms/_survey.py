@@ -56,8 +56,8 @@ class Survey:
     def answer(question: Mapping[str, Any], data: Dataset, *, minimum: int = 0) -> Update:
         """The client's half: answer a question from a node's own data set, with counts and moments of its columns.
 
-        With fewer than `minimum` values in a column the node says nothing: its answer does not count. Raises `DataError`
-        (`survey.too-few-values`, `survey.no-numbers`, `survey.not-finite`, `data.unknown-column`).
+        Of a column with fewer than `minimum` values the node says nothing, as if it had no such rows. Raises `DataError`
+        (`survey.no-numbers`, `survey.not-finite`, `data.unknown-column`).
         """
         return answered(question, data, minimum=minimum)
 

@@ -19,13 +19,7 @@ from atoll.values import Array, Arrays, ConfigError, DataError
 def answered(question: Mapping[str, Any], data: Dataset, *, minimum: int) -> Update:
     """The answer to a question of `Survey`: its columns' moments, or the ranks of thresholds among their values."""
     columns, thresholds = _understood(question)
-    found = {name: _numbers(data, name) for name in columns}
-    for name, (values, _) in found.items():
-        if len(values) < minimum:
-            message = f"column `{name}` has fewer than {minimum} values here, and so few are not told of"
-            raise DataError(
-                "survey.too-few-values", message, "lower the minimum of Survey.answer, or ask other columns"
-            )
+    found = {name: _told(*_numbers(data, name), minimum=minimum) for name in columns}
     if thresholds is None:
         moments = Moments.of([values for values, _ in found.values()], [lost for _, lost in found.values()])
         return Update({"answer": moments.packed()}, weight=len(data))
@@ -51,6 +45,11 @@ def _understood(question: Mapping[str, Any]) -> tuple[list[str], Mapping[str, li
     raise ConfigError(
         "survey.bad-question", "this is no question of a Survey", "ask it with atoll.algorithms.Survey"
     )
+
+
+def _told(values: Array, missing: int, *, minimum: int) -> tuple[Array, int]:
+    """A column's values, or none at all of so few."""
+    return (values, missing) if len(values) >= minimum else (values[:0], 0)
 
 
 def _numbers(data: Dataset, name: str) -> tuple[Array, int]:

@@ -15,8 +15,12 @@ from atoll.values import Array
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """One column over all nodes. `squares` is sum((x - mean)^2); without values all is 0 but the missing."""
+    """One column over all nodes: how many `sites` told of it, and what.
 
+    `squares` is sum((x - mean)^2); without values all is 0 but the missing.
+    """
+
+    sites: int
     count: int
     missing: int
     mean: float

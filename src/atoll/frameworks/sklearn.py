@@ -74,15 +74,17 @@ def set_arrays(model: Any, arrays: Mapping[str, Array]) -> None:
     _start_afresh(model)
 
 
-def prepare(model: Estimator, *, features: int, classes: Sequence[Any] | None = None) -> Estimator:
+def prepare(
+    model: Estimator, *, features: int, classes: Sequence[Any] | None = None, dtype: Any = np.float64
+) -> Estimator:
     """Give an estimator that has learnt nothing its shapes, for `set_arrays`, or for a run to begin with.
 
-    `features` is the number of columns, `classes` all labels of a classifier, whatever a site holds of them. A linear model predicts
-    0 of everything; an MLP has the weights that it would begin with (`random_state`). Returns the estimator itself.
+    `features` is the number of columns, and `dtype` theirs, which many estimators keep; `classes` are all labels of a classifier,
+    whatever a site holds of them. A linear model predicts 0 of everything; an MLP has the weights that it would begin with (`random_state`). Returns the estimator itself.
     Raises `ConfigError` (`sklearn.not-prepared`) when scikit-learn can't fit it to rows of zeros.
     """
     labels = np.zeros(2) if classes is None else np.unique(np.asarray(classes))
-    rows = np.zeros((len(labels), features))
+    rows = np.zeros((len(labels), features), dtype)
     anything: Any = model
     try:
         with warnings.catch_warnings():
