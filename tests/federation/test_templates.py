@@ -1,19 +1,19 @@
 """A template's app, unchanged, on real processes: the same model as simulated, to the bit."""
 
-import importlib.util
-
 import pytest
 from federation_world import Place, same
 
-NEEDS = {"numpy": ["sklearn"], "torch": ["torch", "mlxtend"]}
+from atoll.surfaces.cli._templates import missing, templates
+
+QUICK = ("numpy", "torch")
+TEMPLATES = [pytest.param(name, marks=[] if name in QUICK else pytest.mark.long) for name in templates()]
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("template", ["numpy", "torch"])
+@pytest.mark.parametrize("template", TEMPLATES)
 def test_a_template_trains_on_real_processes_as_it_does_simulated(template, local: Place):
-    for package in NEEDS[template]:
-        if importlib.util.find_spec(package) is None:
-            pytest.skip(f"{package} is not installed")
+    if lacking := missing(template):
+        pytest.skip(f"not installed: {', '.join(lacking)}")
     app = local.app(template)
     real, simulated = f"{template}-real", f"{template}-simulated"
     settings = ["--set", "rounds=2", "--seed", "5", "--json"]
