@@ -167,6 +167,20 @@ def test_a_rule_sees_buckets(cohort: Any, size: int, seed: int) -> None:
 
 
 @some
+@given(cohorts(lambda f: 2 * f + 1), st.integers(1, 3))
+def test_a_bucket_weighs_what_its_replies_do(cohort: Any, size: int) -> None:
+    members, _, dtype = cohort
+    listening = Listening()
+    combine(Bucketing(listening, size=size), members, dtype)
+    x, buckets = vectors(members), listening.groups
+    y = np.array([x[b].mean(axis=0) for b in buckets])
+    weights = [sum(members[i].weight for i in b) for b in buckets]
+    rule = GeometricMedian(iterations=3, smoothing=1e-3, tolerance=0, weighted=True)
+    found = combine(Bucketing(rule, size=size), members, dtype)
+    close(found, weiszfeld(y, weights, iterations=3, nu=1e-3), dtype)
+
+
+@some
 @given(cohorts(lambda f: 2 * f + 1))
 def test_each_reply_is_mixed_with_its_nearest(cohort: Any) -> None:
     members, f, dtype = cohort
