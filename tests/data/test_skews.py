@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from atoll.data import FeatureSkew, Partition, Shards, SizeSkew, Table, split
+from atoll.data import FeatureSkew, Natural, Partition, Shards, SizeSkew, Table, split
 from atoll.data._features import centres, nearest
 from atoll.data._random import Stream, normal
 from atoll.values import DataError
@@ -120,6 +120,28 @@ def test_a_node_has_the_same_classes_to_train_and_to_test() -> None:
                 (("train", train), ("test", test))]  # fmt: skip
         assert set(np.flatnonzero(mine[1])) <= set(np.flatnonzero(mine[0]))
         assert np.abs(mine[0] / 1_437 - mine[1] / 359).max() < 0.005
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        np.array(["b", "a", "c"] * 20, object),
+        np.arange("2026-01", "2026-03", dtype="datetime64[D]"),
+        np.arange("2026-01-01", "2026-01-03", np.timedelta64(1, "h"), dtype="datetime64[ns]"),
+        np.arange(60) % 2 == 0,
+    ],
+)
+def test_whatever_has_an_order_is_cut(column: np.ndarray) -> None:
+    parts = Shards("when", per_node=1).indices(Table(when=column), 3, 0)
+    assert covers(parts, len(column), 3)
+    ranges = sorted((column[part].min(), column[part].max()) for part in parts)
+    assert all(one[1] <= other[0] for one, other in pairwise(ranges))
+
+
+@pytest.mark.parametrize("rule", [Shards("site"), Natural("site")])
+def test_values_without_an_order_between_two_data_sets_are_refused(rule: Partition) -> None:
+    with pytest.raises(DataError, match="mixes values that have no order: int, str"):
+        split({"train": Table(site=["a", "b"]), "test": Table(site=[1, 2])}, rule, 1, 0)
 
 
 def test_a_small_test_set_still_has_rows_for_every_node() -> None:

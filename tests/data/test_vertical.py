@@ -68,6 +68,7 @@ def test_what_cannot_be_dealt_is_refused() -> None:
         (Vertical({"bank": ["nope"]}), 1, "data set `train`: there is no column `nope`"),
         (Vertical(label="nope"), 1, "data set `train`: there is no column `nope`"),
         (Vertical(), 0, "nodes = 0"),
+        (Vertical({"bank": ["a"], "shop": []}), 2, "node 1 is given no column"),
     ):
         with pytest.raises(DataError, match=message):
             split({"train": table("abc")}, rule, nodes, 0)

@@ -6,7 +6,7 @@ row.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sized
+from collections.abc import Iterable, Iterator, Mapping, Sized
 from contextlib import contextmanager
 from typing import Any
 
@@ -95,13 +95,22 @@ def _distinct(column: NDArray[Any], name: str) -> tuple[NDArray[Any], NDArray[np
     try:
         values, codes = np.unique(column, return_inverse=True)
     except TypeError:
-        kinds = ", ".join(sorted({type(value).__name__ for value in column.tolist()}))
-        raise DataError(
-            "data.mixed-values",
-            f"column `{name}` mixes values that have no order: {kinds}",
-            "make them all text",
-        ) from None
+        raise _mixed(column.tolist(), name) from None
     return values, codes.astype(np.intp, copy=False)
+
+
+def in_order(values: Iterable[Any], name: str) -> list[Any]:
+    """The values of a column of several data sets, sorted. Raises DataError: they mix kinds that have no order."""
+    try:
+        return sorted(values)
+    except TypeError:
+        raise _mixed(values, name) from None
+
+
+def _mixed(values: Iterable[Any], name: str) -> DataError:
+    kinds = ", ".join(sorted({type(value).__name__ for value in values}))
+    message = f"column `{name}` mixes values that have no order: {kinds}"
+    return DataError("data.mixed-values", message, "make them all text")
 
 
 def _missing(column: NDArray[Any]) -> NDArray[np.bool_]:

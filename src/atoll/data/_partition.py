@@ -14,7 +14,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from atoll.data._columns import about, classes_of
+from atoll.data._columns import about, classes_of, in_order
 from atoll.data._dirichlet import by_shares, deal, fill
 from atoll.data._random import Stream, log_dirichlet
 from atoll.data._subset import Dataset, IndexArray
@@ -141,7 +141,7 @@ class Natural:
     def _placed(self, rows: Counter[Any], nodes: int) -> _Sites:
         check_nodes(nodes)
         if nodes <= len(rows):
-            return _Sites(self.column, _grouped(rows, nodes))
+            return _Sites(self.column, _grouped(rows, in_order(rows, self.column), nodes))
         raise DataError(
             "data.too-few-sites",
             f"{nodes} nodes, but column `{self.column}` has only {len(rows)} distinct values to give them",
@@ -170,10 +170,10 @@ class _Sites:
         return names
 
 
-def _grouped(rows: Mapping[Any, int], nodes: int) -> tuple[tuple[Any, ...], ...]:
+def _grouped(rows: Mapping[Any, int], sites: list[Any], nodes: int) -> tuple[tuple[Any, ...], ...]:
     from heapq import heapify, heapreplace
 
-    largest_first = sorted(sorted(rows), key=lambda site: -rows[site])
+    largest_first = sorted(sites, key=lambda site: -rows[site])
     groups: list[list[Any]] = [[] for _ in range(nodes)]
     emptiest = [(0, node) for node in range(nodes)]
     heapify(emptiest)

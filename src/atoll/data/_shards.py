@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from atoll.data._columns import about, classes_of
+from atoll.data._columns import about, classes_of, in_order
 from atoll.data._dirichlet import Counts, by_shares, fill
 from atoll.data._partition import by_node, check_enough, check_minimum
 from atoll.data._random import Stream
@@ -68,8 +68,12 @@ class Shards:
 
     def _cut(self, rows: Counter[Any], nodes: int) -> _Cut:
         check_enough(rows.total(), nodes, minimum=self.per_node)
-        values = sorted(rows)
-        return _Cut(self, np.asarray(values), np.asarray([rows[value] for value in values], np.intp))
+        values = in_order(rows, self.column)
+        return _Cut(
+            self,
+            {value: place for place, value in enumerate(values)},
+            np.asarray([rows[v] for v in values], np.intp),
+        )
 
 
 @dataclass(frozen=True)
@@ -77,8 +81,8 @@ class _Cut:
     """Where the shards begin and end: a Shards partition that has seen its data."""
 
     rule: Shards
-    values: NDArray[Any]  # sorted, (classes,)
-    rows: Counts  # of each, in all data sets
+    places: Mapping[Any, int]  # of each value in their order
+    rows: Counts  # of each value, in all data sets
 
     def indices(self, dataset: Dataset, nodes: int, seed: int) -> list[IndexArray]:
         rows = len(dataset)
@@ -107,7 +111,7 @@ class _Cut:
 
         The j-th of a value's m rows here stands for the (j + 1/2) / m-th part of the n that there are in all.
         """
-        known = np.searchsorted(self.values, values)
+        known = np.asarray([self.places[value] for value in values.tolist()], np.intp)
         before = (np.cumsum(self.rows) - self.rows)[known]
         j = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
         m, n = np.repeat(counts, counts), np.repeat(self.rows[known], counts)

@@ -59,6 +59,9 @@ class Vertical:
             tuple(dict.fromkeys([*self.shared, *mine, *([self.label] if self.label and not node else [])]))
             for node, mine in enumerate(own)
         ]
+        if not all(held):
+            message = f"node {held.index(())} is given no column"
+            raise DataError("data.too-few-columns", message, "name one for each site, or a shared one")
         for name, columns in known.items():
             for column in dict.fromkeys(column for node in held for column in node):
                 if column not in columns:
