@@ -18,7 +18,11 @@ from atoll.surfaces.cli._templates import about, missing, templates
 LONG: set[str] = set()  # templates whose tests take more than half a minute: run by make test-long
 WHOLE = {"numpy"}  # those whose own tests are all run here; of the others, what the README's run doesn't show
 SOME = {"tabular-clinics": "logistic or same_seed"}  # its README's table, as far as it is quickly measured
-WIDER = {"tabular-clinics": "float64"}  # Newton's method needs it
+WIDER = {  # Newton's method needs it; statistics are; trees are bytes
+    "tabular-clinics": "float64",
+    "analytics": "float64",
+    "xgboost": "uint8",
+}
 TEMPLATES = [
     pytest.param(name, marks=[pytest.mark.timeout(300), *([pytest.mark.long] if name in LONG else [])])
     for name in templates()

@@ -1,0 +1,1 @@
+"""__name__: what four hospitals' patients are like, told by counts alone."""

@@ -1,0 +1,1 @@
+"""__name__: who has a heart disease, learnt by hospitals that keep their patients."""
