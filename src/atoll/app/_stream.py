@@ -11,8 +11,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from atoll.app._executor import Broken, Done, Outcome, lasted, moment
+from atoll.app._free import Free
 from atoll.app._record import stored_reply
-from atoll.app._schedule import Schedule, sample
+from atoll.app._schedule import Schedule
 from atoll.app._task import Failure, Reply, Task
 from atoll.journal import PROLOGUE
 from atoll.values import TooFewReplies, derive_seed
@@ -42,6 +43,8 @@ class Stream:
         anew = self._record.clock is not None and self._record.round > PROLOGUE
         self._sent = 0 if anew else self._record.streams.count(self._ordinal)
         self._running: dict[int, tuple[int, str, str, int]] = {}  # call -> index, node, action, version
+        self._nodes = list(fleet.nodes)
+        self._free = Free(self._nodes)
         self._arrived: deque[tuple[Reply, Done | None]] = deque(  # without Done: accepted before
             (stored_reply(self._record, e, staler=self._behind(e.index)), None)
             for e in ([] if anew else self._record.streamed(self._ordinal))
@@ -51,12 +54,9 @@ class Stream:
         self.failures: list[Failure] = []
         for called, row in self._record.streams.unanswered(self._ordinal):
             call = fleet.adopt(self, called, row)
-            self._running[call] = (
-                row.index,
-                row.node,
-                called.action,
-                self._version - self._behind(row.index),
-            )
+            version = self._version - self._behind(row.index)
+            self._running[call] = (row.index, row.node, called.action, version)
+            self._free.take(row.node)
 
     def send(self, task: Task) -> None:
         """What the nodes that become free are given from now on."""
@@ -92,6 +92,7 @@ class Stream:
     def receive(self, outcome: Outcome) -> None:
         """Take one outcome in: the fleet calls this."""
         index, node, action, version = self._running.pop(outcome.id)
+        self._free.give(node)
         if self._closed or isinstance(outcome, Broken):
             late = Failure(index, node, "late", "the stream was closed before this reply")
             broken = outcome if isinstance(outcome, Broken) else None
@@ -114,10 +115,8 @@ class Stream:
 
     def _keep_busy(self) -> None:
         while len(self._running) < self._concurrency:
-            busy = {node for _, node, _, _ in self._running.values()}
-            free = [n for n in self._fleet.nodes if n not in busy]
-            seed = derive_seed(self._fleet.seed, "stream", self._ordinal, self._sent)
-            node = free[sample(len(free), 1, seed)[0]]
+            node = self._free.any(derive_seed(self._fleet.seed, "stream", self._ordinal, self._sent))
+            self._free.take(node)
             call = self._fleet.start(
                 self,
                 node,
@@ -131,11 +130,11 @@ class Stream:
             self._sent += 1
 
     def _judge(self) -> None:
-        if self._bad_in_a_row >= GIVING_UP * len(self._fleet.nodes):
+        if self._bad_in_a_row >= GIVING_UP * len(self._nodes):
             last = self.failures[-1]
             message = f"the last {self._bad_in_a_row} replies of a stream all failed; {last.node} {last.kind}: {last.message}"
             error = TooFewReplies(
                 "round.too-few-replies", message, "see `atoll log`, or run with --fail-fast"
             )
-            error.failures = self.failures[-len(self._fleet.nodes) :]
+            error.failures = self.failures[-len(self._nodes) :]
             raise error
