@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from atoll.data import Natural, samples, split
+from atoll.data import Natural, Table, samples, split
 from atoll.data._plays import read_plays, speeches
 from atoll.values import DataError
 
@@ -57,10 +57,14 @@ def test_a_folder_without_plays_is_refused(tmp_path: Path) -> None:
         read_plays(tmp_path)
 
 
+@pytest.fixture(scope="module")
+def plays() -> dict[str, Table]:
+    return samples.shakespeare()
+
+
 @needs_the_plays
-def test_the_last_fifth_of_what_each_role_says_is_to_test() -> None:
-    data = samples.shakespeare()
-    train, test = data["train"], data["test"]
+def test_the_last_fifth_of_what_each_role_says_is_to_test(plays: dict[str, Table]) -> None:
+    train, test = plays["train"], plays["test"]
     assert (len(train), len(test)) == (23_280, 5_497)
     assert len(set(train["play"])) == 38
     roles, counts = np.unique(train["role"], return_counts=True)
@@ -74,8 +78,8 @@ def test_the_last_fifth_of_what_each_role_says_is_to_test() -> None:
 
 
 @needs_the_plays
-def test_a_role_is_a_natural_site() -> None:
-    dealt = split(samples.shakespeare(minimum=100), Natural("role"), 71, 0)
+def test_a_role_is_a_natural_site(plays: dict[str, Table]) -> None:
+    dealt = split(plays, Natural("role"), 630, 0)
     assert dealt.names is not None
     assert dealt.names[0] == "HAMLET (Hamlet)"
     assert set(dealt.node(0)["test"]["role"]) == {"HAMLET (Hamlet)"}  # type: ignore[index]

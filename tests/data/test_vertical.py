@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from atoll import ClientApp, ServerApp, Task, simulate
@@ -21,6 +21,7 @@ def table(names: list[str] | str, rows: int = 4) -> Table:
     return Table({name: np.arange(rows) + 10 * place for place, name in enumerate(names)})
 
 
+@settings(deadline=None, max_examples=50)
 @given(NAMES, st.integers(1, 12), st.integers(0, 2**70), st.data())
 def test_each_column_is_dealt_once_and_the_same_again(
     names: list[str], nodes: int, seed: int, data: st.DataObject
