@@ -29,6 +29,8 @@ from atoll.algorithms import (
     TrimmedMean,
     WeightedMean,
 )
+from atoll.algorithms._distances import between
+from atoll.algorithms._stack import Stack
 from atoll.app import Watch
 from atoll.values import AtollError, ConfigError, TooFewReplies
 
@@ -159,6 +161,27 @@ def test_numbers_near_the_largest_are_no_reason_to_overflow(rule: Any) -> None:
     with np.errstate(over="raise"):
         found = rule.combine(members, around=Arrays(x=np.full(3, large)))["x"]
     np.testing.assert_allclose(found, large, rtol=1e-6)
+
+
+@pytest.mark.parametrize("rule", [GeometricMedian(), CenteredClipping(1.0), NormBounding(1.0)], ids=str)
+def test_what_is_too_far_to_be_measured_pulls_nothing(rule: Any) -> None:
+    largest = np.finfo("f4").max
+    start = Arrays(x=np.full(3, -largest / 8))
+    members = [Given(i, Arrays(x=np.full(3, largest if i < 2 else -largest / 8))) for i in range(5)]
+    assert rule.combine(members, around=start) == start
+    assert rule.combine(members[:2], around=start) == start, "even if there is nothing else"
+
+
+def test_what_is_infinite_is_infinitely_far_from_all() -> None:
+    rows = [Arrays(x=np.array([v], "f4")) for v in (np.inf, np.inf, 1.0, 3.0)]
+    far = np.inf
+    stack = Stack(rows[0], rows, [1.0] * 4)
+    assert between(stack).tolist() == [
+        [0, far, far, far],
+        [far, 0, far, far],
+        [far, far, 0, 4],
+        [far, far, 4, 0],
+    ]
 
 
 class Silent(Given):
