@@ -166,8 +166,10 @@ def test_numbers_near_the_largest_are_no_reason_to_overflow(rule: Any) -> None:
 @pytest.mark.parametrize("rule", [GeometricMedian(), CenteredClipping(1.0), NormBounding(1.0)], ids=str)
 def test_what_is_too_far_to_be_measured_pulls_nothing(rule: Any) -> None:
     largest = np.finfo("f4").max
-    start = Arrays(x=np.full(3, -largest / 8))
-    members = [Given(i, Arrays(x=np.full(3, largest if i < 2 else -largest / 8))) for i in range(5)]
+    start = Arrays(x=np.full(3, np.float32(-(2.0**125))))
+    members = [
+        Given(i, Arrays(x=np.full(3, largest if i < 2 else np.float32(-(2.0**125))))) for i in range(5)
+    ]
     assert rule.combine(members, around=start) == start
     assert rule.combine(members[:2], around=start) == start, "even if there is nothing else"
 
