@@ -24,7 +24,7 @@ PUBLIC = {
         """,
     "atoll.data": """
         IID SIMULATED Dataset Dirichlet FeatureSkew Joint Natural Partition Shards SizeSkew Split Subset Table Vertical column_of
-        describe_partition fingerprint is_function open_source parse_partition plot_partitions samples split
+        describe_partition fingerprint is_function open_source parse_partition plot_partitions rows_of samples split
         """,
     "atoll.data.samples": "digits fashion_mnist heart_disease mnist shakespeare",
     "atoll.numpy": "get_arrays set_arrays",
