@@ -99,7 +99,7 @@ def test_a_histogram_counts_as_numpys_of_the_pooled_rows(sites: list[list[float]
 
 def test_edges_that_are_given_count_what_lies_outside() -> None:
     edges = {"x": [0.0, 1.0, 2.5]}
-    found = surveyed([[-1, 0, 0.5], [1, 2.5, 9, 1e308]], lambda s: s.histograms(edges=edges)["x"])
+    found = surveyed([[-1, 0, 0.5], [1, 2.5, 9, 1e150]], lambda s: s.histograms(edges=edges)["x"])
     assert (found.below, found.counts.tolist(), found.above) == (1, [2, 2], 2)
 
 
@@ -130,7 +130,23 @@ def test_without_tolerance_the_quantiles_are_exact(sites: list[list[float]], at:
     )
 
 
-def test_a_million_rows_take_few_exchanges_for_six_digits() -> None:
+def test_zeros_among_large_numbers_are_found_exactly_in_few_exchanges() -> None:
+    asked: list[int] = []
+    app = atoll.ClientApp()
+
+    @app.query
+    def survey(question: Any, ctx: Any) -> atoll.Update:
+        asked.append(1)
+        return Survey.answer(question, ctx.data["rows"])
+
+    sites = [[-1e100, 0.0, 0.0], [-3.0, 0.0, 5e-324, 1e100]]
+    at = [0.0, 0.2, 0.5, 0.8, 1.0]
+    found = surveyed(sites, lambda s: s.quantiles(at, tolerance=0.0)["x"], app=app)
+    np.testing.assert_allclose(found.values, np.quantile(pooled(sites), at), rtol=1e-13)
+    assert len(asked) <= 16 * len(sites)
+
+
+def test_many_rows_take_few_exchanges_for_six_digits() -> None:
     asked: list[int] = []
     app, sites = atoll.ClientApp(), 4
     rng = np.random.default_rng(0)
@@ -201,7 +217,12 @@ def test_what_cannot_be_asked_is_refused(columns: Any, ask: Any, code: str) -> N
 
 
 @pytest.mark.parametrize(
-    ("rows", "said"), [({"x": np.array(["a"])}, "is <U1"), ({"x": np.array([math.inf])}, "infinite")]
+    ("rows", "said"),
+    [
+        ({"x": np.array(["a"])}, "is <U1"),
+        ({"x": np.array([math.inf])}, "infinite"),
+        ({"x": np.array([-1e160])}, "beyond"),
+    ],
 )
 def test_a_column_that_is_no_numbers_is_refused_at_the_node(rows: dict[str, Any], said: str) -> None:
     with pytest.raises(AtollError, match=said):

@@ -53,9 +53,17 @@ class Bracket:
         return 0.0 if self.exact else self.high / 2 - self.low / 2
 
     def inside(self, bins: int) -> Array:
-        """Thresholds that cut it into so many parts; at least one, since it isn't exact."""
-        parts = np.arange(1, bins) / bins
+        """Thresholds that cut it into so many parts; at least one, since it isn't exact.
+
+        When the last bit is asked for, half of them are even in bits: near 0 even steps would halve the gap a thousand times.
+        """
+        steps = bins if self.wide else max(2, bins // 2)
+        parts = np.arange(1, steps) / steps
         cuts = self.low * (1 - parts) + self.high * parts
+        if not self.wide:
+            low, high = _key(self.low), _key(self.high)
+            even = [_number(low + (high - low) * part // steps) for part in range(1, steps)]
+            cuts = np.append(cuts, even)
         cuts = cuts[(cuts > self.low) & (cuts < self.high)]
         return cuts if cuts.size else np.array([math.nextafter(self.low, math.inf)])
 
@@ -70,6 +78,17 @@ class Bracket:
             else:
                 self.high = min(self.high, math.nextafter(cut, -math.inf))
                 return
+
+
+def _key(number: float) -> int:
+    """Whole numbers in the order of the floats, one for each."""
+    bits: int = np.float64(number).view(np.int64).item()
+    return bits if bits >= 0 else -(1 << 63) - bits
+
+
+def _number(key: int) -> float:
+    """The float of a key."""
+    return float(np.int64(key if key >= 0 else -(1 << 63) - key).view(np.float64))
 
 
 def needed(at: Array, count: int) -> list[int]:

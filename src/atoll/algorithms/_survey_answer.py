@@ -15,6 +15,8 @@ from atoll.app import Update
 from atoll.data import Dataset, column_of
 from atoll.values import Array, Arrays, ConfigError, DataError
 
+_LARGEST = 1e150  # whose squares can be summed
+
 
 def answered(question: Mapping[str, Any], data: Dataset, *, minimum: int) -> Update:
     """The answer to a question of `Survey`: its columns' moments, or the ranks of thresholds among their values."""
@@ -61,10 +63,7 @@ def _numbers(data: Dataset, name: str) -> tuple[Array, int]:
         raise DataError("survey.no-numbers", f"column `{name}` is {kind}", mend)
     values = column.astype(np.float64)
     there = values[~np.isnan(values)]
-    if np.isinf(there).any():
-        raise DataError(
-            "survey.not-finite",
-            f"column `{name}` holds infinite values",
-            "make them NaN, which counts as missing",
-        )
+    if np.abs(there).max(initial=0) > _LARGEST:
+        message = f"column `{name}` holds infinite values, or such beyond {_LARGEST:g}"
+        raise DataError("survey.not-finite", message, "make them NaN, which counts as missing")
     return there, len(values) - len(there)

@@ -164,18 +164,17 @@ def _like(old: Any, array: Array) -> Any:
 
 def _start_afresh(model: Any) -> None:
     """Put back what training remembers besides the arrays, in the estimators that go on from it in `partial_fit`."""
-    if hasattr(
-        model, "coefs_"
-    ):  # sklearn.neural_network, `_fit_stochastic`: a missing optimizer is made anew
+    fresh: dict[str, Any] = {}
+    if hasattr(model, "coefs_"):  # an MLP's `_fit_stochastic` makes a missing optimizer anew
         vars(model).pop("_optimizer", None)
-        model.loss_curve_, model.n_iter_, model.t_ = [], 0, 0
-        model._no_improvement_count, model.best_loss_ = 0, np.inf
-    elif hasattr(model, "t_"):  # sklearn.linear_model, `BaseSGD._allocate_parameter_mem`
-        model.t_ = 1.0
-        if getattr(model, "average", 0):
-            model._standard_coef, model._standard_intercept = model.coef_, model.intercept_
-            model._average_coef = np.zeros_like(model.coef_)
-            model._average_intercept = np.zeros_like(model.intercept_)
+        fresh = {"loss_curve_": [], "n_iter_": 0, "t_": 0, "_no_improvement_count": 0, "best_loss_": np.inf}
+    elif hasattr(model, "t_"):  # as SGD's `_allocate_parameter_mem` begins
+        fresh = {"t_": 1.0}
+        for name in ("coef", "intercept") if getattr(model, "average", 0) else ():
+            learned = getattr(model, f"{name}_")
+            fresh |= {f"_standard_{name}": learned, f"_average_{name}": np.zeros_like(learned)}
+    for name, value in fresh.items():
+        setattr(model, name, value)
 
 
 def _no_arrays(model: Any) -> ArraysError:
