@@ -6,6 +6,7 @@ import json
 import tomllib
 from typing import Any
 
+import numpy as np
 import pytest
 
 from atoll.data import (
@@ -49,6 +50,12 @@ def test_a_partition_is_read_from_toml_and_written_down(text: str, partition: Pa
     written = describe_partition(partition)
     assert written is not None
     assert parse_partition(json.loads(json.dumps(written))) == partition
+
+
+def test_numbers_of_numpy_are_written_down_as_plain_ones() -> None:
+    written = describe_partition(Dirichlet("label", np.float64(0.5), np.int64(2)))  # type: ignore[arg-type]
+    assert written == {"by": "dirichlet", "column": "label", "alpha": 0.5, "minimum": 2}
+    assert {type(value) for value in written.values()} == {str, float, int}
 
 
 def test_a_rule_of_ones_own_is_not_written_down() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from atoll import ClientApp, ServerApp, Task, simulate
-from atoll.data import Dataset, Subset, Table, Vertical, column_of, split
+from atoll.data import Dataset, Subset, Table, Vertical, column_of, parse_partition, split
+from atoll.journal import Created, SqliteJournal
 from atoll.values import DataError
 
 NAMES = st.lists(st.text("abcdef", min_size=1, max_size=3), min_size=1, max_size=12, unique=True)
@@ -116,3 +119,17 @@ def test_a_simulated_node_sees_its_own_columns() -> None:
     partition = {"by": "vertical", "label": "y", "sites": {"bank": ["a"], "shop": ["b", "c"]}}
     simulate(server, client, nodes=2, data={"train": table("abcy")}, partition=partition)
     assert seen == {"bank": {"columns": "a y", "rows": 4}, "shop": {"columns": "b c", "rows": 4}}
+
+
+def test_a_run_remembers_how_its_data_was_dealt(tmp_path: Path) -> None:
+    client, server = ClientApp(), ServerApp()
+
+    @server.main
+    def main(fleet: Any, ctx: Any) -> None:
+        return None
+
+    rule = Vertical({"bank": ["a"], "shop": ["b"]}, label="y")
+    run = simulate(server, client, nodes=2, data={"train": table("aby")}, partition=rule, home=tmp_path)
+    with closing(SqliteJournal(tmp_path)) as journal:
+        (created,) = (event for _, event in journal.events(run.run) if isinstance(event, Created))
+    assert parse_partition(created.settings["partition"]) == rule

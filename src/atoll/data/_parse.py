@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields
 from typing import Any, TypeAlias
 
+import numpy as np
+
 from atoll.data._features import FeatureSkew
 from atoll.data._partition import IID, Dirichlet, Natural, Partition
 from atoll.data._shards import Shards
@@ -81,6 +83,8 @@ def describe_partition(partition: Partition) -> dict[str, Any] | None:
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _plain(held) for key, held in value.items()}
+    if isinstance(value, np.generic):
+        return value.item()
     return value if isinstance(value, str) or not isinstance(value, Sequence) else list(value)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from atoll.app import Bench, ClientApp, Clock, Executor, Project, Record, ServerApp, Watch, resolve
-from atoll.data import Partition
+from atoll.data import Partition, describe_partition
 from atoll.journal import Created, History, Journal, MemoryJournal
 from atoll.runtime._drive import drive
 from atoll.runtime._inprocess import InProcess
@@ -61,8 +61,8 @@ class Simulation:
             )
         names = Parts(self.source, self.partition, nodes, seed).names()
         settings: dict[str, Any] = {"workers": self.workers, "threads": self.threads, "save": self.save}
-        if isinstance(self.partition, Mapping):
-            settings["partition"] = dict(self.partition)
+        if (described := _described(self.partition)) is not None:
+            settings["partition"] = described
         if self.clock is not None:
             clock = VirtualClock.of(self.clock).sealed()
             Paces(clock, names, seed).check()
@@ -192,6 +192,13 @@ def simulate(
         return simulation.run(journal, created.id, watch=watch or Progress())
     finally:
         journal.close()
+
+
+def _described(partition: Partition | Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """How rows are dealt, as a project file has it; None for the rule as usual, and for one of the user's own."""
+    if partition is None or isinstance(partition, Mapping):
+        return None if partition is None else dict(partition)
+    return describe_partition(partition)
 
 
 def _journal(home: str | Path | None) -> Journal:
