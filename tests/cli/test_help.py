@@ -129,7 +129,7 @@ def bash_completes(shell, script: Path, line: str) -> list[str]:
 def test_bash_completes_commands_options_choices_and_run_names(past, tmp_path):
     script = tmp_path / "atoll.bash"
     script.write_text(past("completion", "bash").out)
-    assert bash_completes(past, script, "atoll re") == ["resume"]
+    assert bash_completes(past, script, "atoll resu") == ["resume"]
     assert bash_completes(past, script, "atoll run --no") == ["--nodes"]
     assert bash_completes(past, script, "atoll new app --template n") == ["numpy"]
     assert bash_completes(past, script, "atoll show f") == ["flaky"]
