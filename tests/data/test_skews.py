@@ -165,6 +165,17 @@ def test_sizes_follow_their_law() -> None:
     assert uneven > 10 * even
 
 
+def test_quantity_skew_has_the_moments_of_its_dirichlet() -> None:
+    nodes, spread, rows = 5, 2.0, range(1_000)
+    rule = SizeSkew("dirichlet", spread, minimum=0)
+    shares = (
+        np.array([[len(part) for part in rule.indices(rows, nodes, seed)] for seed in range(250)]) / 1_000
+    )
+    variance = (1 / nodes) * (1 - 1 / nodes) / (nodes / spread + 1)
+    assert np.allclose(shares.mean(axis=0), 1 / nodes, atol=5 * np.sqrt(variance / 250))
+    assert np.allclose(shares.var(axis=0), variance, rtol=0.4)
+
+
 def test_a_node_has_the_same_part_of_every_data_set() -> None:
     dealt = split({"train": list(range(10_000)), "test": list(range(1_000))}, SizeSkew(), 7, 5)
     train, test = ([len(part) for part in dealt.indices[name]] for name in ("train", "test"))
