@@ -139,6 +139,11 @@ def test_a_broken_reply_was_one_of_the_hostile() -> None:
     assert combine_some(Krum(f=2), spoilt) == combine_some(Krum(f=0), members[2:])
     assert combine_some(TrimmedMean(f=3), spoilt) == combine_some(TrimmedMean(f=1), members[2:])
     assert combine_some(CoordinateMedian(), spoilt) == combine_some(CoordinateMedian(), members[2:])
+    for wrapped, fewer in (
+        (Bucketing(Krum(f=2), size=1), Bucketing(Krum(f=0), size=1)),
+        (NearestNeighborMixing(Krum(f=2), f=2), NearestNeighborMixing(Krum(f=0), f=0)),
+    ):
+        assert combine_some(wrapped, spoilt) == combine_some(fewer, members[2:])
     with pytest.raises(TooFewReplies, match=r"Krum\(f=1\) needs 5 replies or more, there are 4"):
         combine_some(Krum(f=3), spoilt[:-1])
 
