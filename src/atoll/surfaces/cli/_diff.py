@@ -95,7 +95,8 @@ def _begun(found: Mapping[str, Any], out: Output) -> None:
         out.table(("", "A", "B"), shown)
     else:
         out.line("begun alike: the same config, seed, settings, versions and machine")
-    out.line(_app(found["app"], found["files"]))
+    for line in _app(found["app"], found["files"]):
+        out.line(line)
     out.line(_asked(found["cohort"], found["nodes"]))
     if found["data"]["sets"]:
         out.line(_held(found["data"]))
@@ -109,13 +110,14 @@ def _unknown(facts: tuple[Facts, Facts], out: Output) -> None:
         )
 
 
-def _app(app: tuple[str, str], files: Mapping[str, Any] | None) -> str:
+def _app(app: tuple[str, str], files: Mapping[str, Any] | None) -> list[str]:
     if app[0] and app[0] == app[1]:
-        return "app: the same"
+        return ["app: the same"]
     if files is None:
-        return "app: nobody can tell, as not both were kept"
-    changed = [f"{_some(files['changed'])} changed"] if files["changed"] else []
-    return f"app: {'; '.join(changed + _only(files['only'])) or 'the same files'}"
+        return ["app: nobody can tell, as not both were kept"]
+    parts = {"changed": files["changed"], "only in A": files["only"][0], "only in B": files["only"][1]}
+    lines = [_short(f"  {what:9}  {', '.join(names)}", _width()) for what, names in parts.items() if names]
+    return ["app: other files", *lines] if lines else ["app: the same files"]
 
 
 def _asked(cohort: Mapping[str, Any], nodes: Mapping[str, Any]) -> str:

@@ -110,7 +110,7 @@ def _template(asked: str | None, out: Output) -> str:
 def _choice(known: tuple[str, ...], out: Output) -> str:
     width = max(len(name) for name in known)
     for number, name in enumerate(known, start=1):
-        out.line(f"  {number:2}  {out.paint(name.ljust(width), 'bold')}  {about(name)}")
+        out.line(f"{number:2}  {out.paint(name.ljust(width), 'bold')}  {about(name)}")
     answer = input(f"template [{DEFAULT}]: ").strip() or DEFAULT
     return known[int(answer) - 1] if answer.isdigit() and 0 < int(answer) <= len(known) else answer
 

@@ -172,8 +172,8 @@ def _onward(summary: Summary, has_model: bool, out: Output) -> None:
         out.line(f"  atoll log {summary.name} --follow{out.on}")
         out.line(f"  atoll stop {summary.name}{out.on}")
         return
-    if summary.status != FINISHED:
-        out.line(f"  atoll resume {summary.name}{out.on}")
+    again = "rerun" if summary.status == FINISHED else "resume"
+    out.line(f"  atoll {again} {summary.name}{out.on}")
     if has_model:
         out.line(f"  atoll pull {summary.name}{out.on} -o model.safetensors")
     if summary.round:
