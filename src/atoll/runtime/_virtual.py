@@ -46,9 +46,7 @@ class InVirtualTime:
         asked = self._clock.now if call.asked is None else call.asked
         pace = self._paces.of(call.node)
         self._asked += 1
-        errand = Errand(
-            call, asked, self._asked, self._paces.effort(call, self._bytes(call.task)), pace
-        )
+        errand = Errand(call, asked, self._asked, self._paces.effort(call, self._bytes(call.task)), pace)
         self._errands[call.id] = errand
         line = self._nodes.setdefault(call.node, deque())
         line.append(errand)
