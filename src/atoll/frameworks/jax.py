@@ -104,9 +104,7 @@ def _like(leaf: Any, array: Array) -> Any:
     if isinstance(leaf, np.ndarray):
         return np.array(array)
     with jax.enable_x64(True) if array.dtype.itemsize == 8 else contextlib.nullcontext():
-        if leaf.committed:
-            return jax.device_put(array, leaf.sharding, may_alias=False)
-        return jax.numpy.array(array, copy=True)
+        return jax.device_put(array, leaf.sharding if leaf.committed else None, may_alias=False)
 
 
 def _state(model: Any) -> Any:

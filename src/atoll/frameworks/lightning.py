@@ -42,6 +42,7 @@ def quiet_trainer(**options: Any) -> Trainer:
     for said in (
         ".*does not have many workers.*",
         ".*number of training batches.*",
+        ".*no `val_dataloader`.*",
         r".*isinstance\(treespec",
     ):
         warnings.filterwarnings("ignore", said)
