@@ -140,7 +140,7 @@ def of_one_class() -> Table:
 @pytest.mark.parametrize("make", [separated, half_separated])
 def test_separated_classes_are_refused_and_a_ridge_mends_it(make: Any) -> None:
     with pytest.raises(RunError) as refused:
-        fitted(make(), rounds=20)
+        fitted(make(), rounds=12)
     assert refused.value.code == "logistic.separated"
     assert "ridge" in refused.value.mend
     np.testing.assert_allclose(

@@ -152,6 +152,7 @@ def test_it_does_not_matter_what_an_estimator_did_before_its_arrays_were_set(
             other.partial_fit(x, y)
         ends.append(get_arrays(other))
     assert ends[0] == ends[1] == ends[2]
+    assert ends[0] != arrays, "it learns"
 
 
 def fresh(model: Any) -> Any:

@@ -92,15 +92,15 @@ def _joined(model: Arrays) -> Array:
 
 
 def _must_not_part(sums: Arrays, *, ridge: float, first: bool) -> None:
-    """Refuse rows of one class; and, without ridge, a model, or a last way to it, that parts the classes: no likelihood is the largest.
+    """Refuse rows of one class; and, without ridge, a last step that moved rows, and none away from its class.
 
-    (Albert and Anderson 1984, Biometrika 71: complete and quasi-complete separation.)
+    Such a direction parts the classes, and no likelihood is the largest (Albert and Anderson 1984, Biometrika 71: complete and
+    quasi-complete separation).
     """
     if sums["ones"] in (0, 1):
         message = "all rows of all nodes are of one class"
         raise RunError("logistic.separated", message, "hand in rows of both classes, coded as 0 and 1")
-    parted = sums["wrong"] == 0 or (sums["against"] == 0 and sums["along"] > 0)
-    if parted and not ridge and not first:
+    if sums["against"] == 0 and sums["along"] > 0 and not ridge and not first:
         message = "the classes are separated, or nearly: weights grow for ever, and there is no best model"
         mend = "LogisticRegression(ridge=1.0), or leave out the column that tells all"
         raise RunError("logistic.separated", message, mend)

@@ -42,7 +42,6 @@ class Curvature:
             "gradient": -(signs * chance) @ rows * share,
             "hessian": (rows * spread[:, None]).T @ rows * share,
             "ones": np.array((signs > 0).mean() if len(rows) else 0.5),
-            "wrong": np.array((signs * predictor <= 0).sum() * share),
             "against": np.array((went < -_STILL).sum() * share),
             "along": np.array((went > _FAR).sum() * share),
         }
