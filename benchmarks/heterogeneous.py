@@ -57,7 +57,7 @@ ENTRIES = [
     Entry("FedNova", 0.5),
     Entry("QFedAvg", 0.5, {"q": 0.1, "lr": 0.5}),
     Entry("FedDyn", 0.5, {"alpha": 0.03}, at_most=0.75),
-    Entry("FedBuff", 0.5, {"buffer": 5, "concurrency": 10}, steps=2),
+    Entry("FedBuff", 0.5, {"buffer": 5, "concurrency": 10, "lr": 0.5}, steps=2),
 ]
 GRID: dict[str, tuple[Sequence[float], Mapping[str, Sequence[float]]]] = {
     "FedAvg": ((0.3, 0.5, 0.8), {}),
