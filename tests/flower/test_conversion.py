@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from statistics import mean, stdev
@@ -24,10 +26,16 @@ PAGE = HERE.parents[1] / "docs/how-to/coming-from-flower.md"
 NODES, SEEDS = 10, range(5)
 
 
-@pytest.fixture(autouse=True)
-def _needs() -> None:
+@pytest.fixture(autouse=True, scope="module")
+def _apart() -> Iterator[None]:
+    """Both apps are called `my_app`, as those of other tests are: the one that was loaded here is forgotten again."""
     for package in ("torch", "mlxtend"):
         pytest.importorskip(package)
+    _forget()
+    path = list(sys.path)
+    yield
+    sys.path[:] = path
+    _forget()
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +118,11 @@ def test_both_reach_the_same_accuracy_within_the_noise_of_seeds(flower: Flower) 
         f"Atoll {mean(ours):.4f} ({stdev(ours):.4f}), Flower {mean(theirs):.4f} ({stdev(theirs):.4f}): {ours}, {theirs}"
     )
     assert abs(mean(ours) - mean(theirs)) < 3 * noise
+
+
+def _forget() -> None:
+    for name in [n for n in sys.modules if n.partition(".")[0] == "my_app"]:
+        del sys.modules[name]
 
 
 def _code(path: Path) -> str:
