@@ -10,7 +10,7 @@ from atoll._version import __version__
 TYPE_CHECKING = False  # as typing has it, whose import costs more than all the rest
 
 if TYPE_CHECKING:
-    from atoll import algorithms, data, numpy, sklearn, torch, xgboost
+    from atoll import algorithms, data, jax, keras, lightning, numpy, sklearn, torch, transformers, xgboost
     from atoll.app import (
         Algorithm,
         ClientApp,
@@ -44,7 +44,9 @@ _ROOMS = {
     "values": ("Arrays", "AtollError", "Config", "Fold", "Mean", "Metrics"),
 }  # fmt: skip
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}
-_FACES = ("algorithms", "data", "numpy", "sklearn", "torch", "xgboost")
+_FACES = (
+    "algorithms", "data", "jax", "keras", "lightning", "numpy", "sklearn", "torch", "transformers", "xgboost",
+)  # fmt: skip
 
 __all__ = [
     "Algorithm",
@@ -73,10 +75,14 @@ __all__ = [
     "connect",
     "data",
     "fit",
+    "jax",
+    "keras",
+    "lightning",
     "numpy",
     "simulate",
     "sklearn",
     "torch",
+    "transformers",
     "xgboost",
 ]
 
