@@ -57,22 +57,6 @@ def test_a_rerun_that_was_stopped_goes_on_when_its_folder_was_swept(first):
     assert "the server is unwell" in said.err  # its own config: it was found, and begun
 
 
-def test_a_script_s_run_says_that_its_code_was_not_kept(shell):
-    script = f"""
-import sys; sys.path.insert(0, {str(shell.folder)!r})
-import atoll
-from tiny import client, server
-config = dict(rounds=1, lr=0.5, pause=0.0, mood="", where="")
-atoll.simulate(server.app, client.app, nodes=2, config=config, name="scripted", home={str(shell.home)!r})
-"""
-    import subprocess
-    import sys
-
-    subprocess.run([sys.executable, "-c", script], env=shell.environment, check=True, capture_output=True)
-    said = shell("rerun", "scripted")
-    assert (said.code, "begun by a script, whose code is not kept" in said.err) == (2, True)
-
-
 def test_an_app_that_can_t_be_packed_runs_and_says_why_it_can_t_be_run_again(shell):
     (shell.folder / "link").symlink_to("/etc/passwd")
     shell("run", "--name", "first")

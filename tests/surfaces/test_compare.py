@@ -26,6 +26,7 @@ from atoll.surfaces._facts import Facts, facts_of
 from atoll.surfaces.cli._card import card
 from atoll.surfaces.cli._diff import diff
 from atoll.surfaces.cli._output import Output
+from atoll.surfaces.cli._rerun import rerun
 from atoll.values import ConfigError, NotFound
 
 server, client = atoll.ServerApp(), atoll.ClientApp()
@@ -128,6 +129,12 @@ def test_a_run_that_is_not_there_is_said_to_be_missing(runs, capsys):
     with pytest.raises(NotFound, match="no run `nothing`"):
         said(capsys, "first", "nothing")
     assert "to the bit" in said(capsys, "simulation:first", "again")
+
+
+def test_a_script_s_run_says_that_its_code_was_not_kept(runs):
+    with pytest.raises(ConfigError, match="begun by a script, whose code is not kept") as refused:
+        rerun(Namespace(run="first", on=None), Output(as_json=False))
+    assert refused.value.code == "run.no-app"
 
 
 def test_the_card_has_what_it_takes_and_the_digest_of_the_file(runs, tmp_path):

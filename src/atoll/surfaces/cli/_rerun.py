@@ -10,7 +10,7 @@ import contextlib
 import os
 import sys
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -49,11 +49,21 @@ def rerun(values: Namespace, out: Output) -> int:
         nodes = created.nodes if there == target else []
         return rerun_on(target, project, config, seed, values, out, again=created, nodes=nodes)
     refuse(values, ("detach",), "is for a run on a federation", "say which: --on NAME")
-    sys.dont_write_bytecode = True  # the app's folder is to stay as it is
-    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
     _tell_changes(created, out)
-    nodes_then = len(created.nodes) if values.nodes is None else values.nodes
-    return simulated(project, config, nodes_then, seed, values, out, again=created)
+    count = len(created.nodes) if values.nodes is None else values.nodes
+    with _untouched():
+        return simulated(project, config, count, seed, values, out, again=created)
+
+
+@contextlib.contextmanager
+def _untouched() -> Iterator[None]:
+    """The app's folder stays as it is: neither this process nor its workers put compiled code there."""
+    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+    try:
+        yield
+    finally:
+        sys.dont_write_bytecode = before
 
 
 def _found(values: Namespace) -> tuple[Located, Created]:
