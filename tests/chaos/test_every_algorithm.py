@@ -12,6 +12,7 @@ from ordeal import Ordeal
 from verdict import examine
 
 from atoll import algorithms
+from atoll.app import resolve
 from atoll.journal import FINISHED, Accepted, Committed
 
 APP = Path(__file__).parent / "algorithms_app"
@@ -28,6 +29,11 @@ def offered(method: str) -> list[str]:
 
 
 ALGORITHMS, RULES = offered("begin"), offered("combine")
+
+
+def test_every_algorithm_and_every_rule_has_an_ordeal() -> None:
+    for name, there in (("METHODS", ALGORITHMS), ("RULES", RULES)):
+        assert sorted(resolve(f"every.methods:{name}", APP, what="the app of the ordeals")) == there
 
 
 @pytest.mark.parametrize("method", QUICK)
