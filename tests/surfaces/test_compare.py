@@ -50,10 +50,29 @@ def data(shift: float = 0.0) -> dict[str, Table]:
     return {"train": Table(x=np.arange(40.0) + shift)}
 
 
-def simulate(home: Path, name: str, *, seed: int = 0, nodes: int = 4, workers: int = 0, shift: float = 0.0, **config: Any) -> None:
+def simulate(
+    home: Path,
+    name: str,
+    *,
+    seed: int = 0,
+    nodes: int = 4,
+    workers: int = 0,
+    shift: float = 0.0,
+    **config: Any,
+) -> None:
     settings = {"rounds": 3, "lr": 0.5, "width": 3, "fraction": 1.0, **config}
     source = data if not shift else (lambda: data(shift))
-    atoll.simulate(server, client, nodes=nodes, config=settings, seed=seed, data=source, name=name, home=home, workers=workers)
+    atoll.simulate(
+        server,
+        client,
+        nodes=nodes,
+        config=settings,
+        seed=seed,
+        data=source,
+        name=name,
+        home=home,
+        workers=workers,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +125,10 @@ def test_every_difference_is_told_and_nothing_else(runs, capsys, monkeypatch):
     assert {"config lr 0.5 0.25", "config rounds 3 2", "config fraction 1 0.5", "seed 0 3"} <= set(lines)
     assert "config width" not in text
     assert "cohort: another one in 2 of 2 rounds, first in round 1" in text
-    assert [line.split()[0] for line in lines if line[:1].isdigit()] == ["1", "2"]  # the rounds that both have
+    assert [line.split()[0] for line in lines if line[:1].isdigit()] == [
+        "1",
+        "2",
+    ]  # the rounds that both have
     assert "2 arrays to compare, none the same to the bit" in text
     assert max(len(line) for line in text.splitlines()) <= 80
 
@@ -140,12 +162,21 @@ def test_a_script_s_run_says_that_its_code_was_not_kept(runs):
 def test_the_card_has_what_it_takes_and_the_digest_of_the_file(runs, tmp_path):
     found = card_of(facts(runs, "other"))
     facts(runs, "other").history.model.save(tmp_path / "model")
-    assert found["models"]["model"]["digest"] == f"sha256:{hashlib.sha256((tmp_path / 'model').read_bytes()).hexdigest()}"
+    assert (
+        found["models"]["model"]["digest"]
+        == f"sha256:{hashlib.sha256((tmp_path / 'model').read_bytes()).hexdigest()}"
+    )
     assert (found["seed"], found["config"]["lr"], found["nodes"][-1]) == (3, 0.25, "node-3")
     assert {"atoll", "python", "numpy"} <= found["versions"].keys()
     assert {"system", "machine", "blas", "threads"} <= found["machine"].keys()
     first = found["cohorts"][0]
-    assert (first["round"], first["action"], first["asked"], first["replied"], first["failed"]) == (1, "train", 2, 2, 0)
+    assert (first["round"], first["action"], first["asked"], first["replied"], first["failed"]) == (
+        1,
+        "train",
+        2,
+        2,
+        0,
+    )
     assert len(first["cohort"]) == 2
     assert {(h["name"], h["rows"], h["fingerprint"][:6]) for h in found["data"]} == {("train", 10, "whole:")}
     json.dumps(found)
@@ -172,7 +203,15 @@ def test_the_card_is_written_by_the_file_s_ending(runs, tmp_path, capsys):
 
 
 def test_a_run_of_before_there_were_cards_has_one(home):
-    old = {"time": 1.0, "id": "a" * 12, "name": "old", "app": {"name": "x", "project": "/x"}, "config": {}, "seed": 1, "nodes": ["n"]}
+    old = {
+        "time": 1.0,
+        "id": "a" * 12,
+        "name": "old",
+        "app": {"name": "x", "project": "/x"},
+        "config": {},
+        "seed": 1,
+        "nodes": ["n"],
+    }
     created = msgspec.msgpack.decode(msgspec.msgpack.encode({"kind": "created", **old}), type=Created)
     journal = SqliteJournal(home)
     journal.create(created)

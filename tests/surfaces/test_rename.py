@@ -34,7 +34,9 @@ def test_the_package_moves_and_the_project_file_names_it():
     files = {"pyproject.toml": PROJECT, "their/server.py": b"", "theirs/x.py": b"", "data/their/x": b"\xff"}
     made = renamed(files, names_of(files), NEW)
     assert set(made) == {"pyproject.toml", "mine/server.py", "theirs/x.py", "data/their/x"}
-    expected = PROJECT.replace(b'"their-app"', b'"my-app"').replace(b'packages = ["their"]', b'packages = ["mine"]')
+    expected = PROJECT.replace(b'"their-app"', b'"my-app"').replace(
+        b'packages = ["their"]', b'packages = ["mine"]'
+    )
     assert made["pyproject.toml"] == expected.replace(b"their.", b"mine.")
 
 
@@ -75,13 +77,21 @@ def test_python_that_means_something_else_stays(text):
 
 def test_a_text_s_paths_and_its_title_follow_and_its_words_stay():
     files = {"pyproject.toml": PROJECT, "their/a.py": b"", "README.md": b""}
-    files["README.md"] = b"# their-app\n\n`their/a.py` is their code; from their.a import x; see their-app and x/their/y\n"
+    files["README.md"] = (
+        b"# their-app\n\n`their/a.py` is their code; from their.a import x; see their-app and x/their/y\n"
+    )
     made = renamed(files, names_of(files), NEW)["README.md"].decode()
-    assert made == "# my-app\n\n`mine/a.py` is their code; from mine.a import x; see their-app and x/their/y\n"
+    assert (
+        made == "# my-app\n\n`mine/a.py` is their code; from mine.a import x; see their-app and x/their/y\n"
+    )
 
 
 def test_an_app_without_a_package_keeps_its_modules():
-    files = {"pyproject.toml": b'[project]\nname="x"\n[tool.atoll]\nserver="server:app"\nclient="client:app"\n', "server.py": b"import client", "client.py": b""}
+    files = {
+        "pyproject.toml": b'[project]\nname="x"\n[tool.atoll]\nserver="server:app"\nclient="client:app"\n',
+        "server.py": b"import client",
+        "client.py": b"",
+    }
     old = names_of(files)
     made = renamed(files, old, NEW)
     assert old.package == ""
@@ -94,7 +104,9 @@ def test_a_name_that_the_app_uses_already_is_refused():
         renamed(files, names_of(files), NEW)
 
 
-@pytest.mark.parametrize("project", [b"", b"[tool]", b"[tool.atoll]\nserver = 'a:b'", b"\xff", b"[[", b"tool = 1"])
+@pytest.mark.parametrize(
+    "project", [b"", b"[tool]", b"[tool.atoll]\nserver = 'a:b'", b"\xff", b"[[", b"tool = 1"]
+)
 def test_what_is_no_app_is_said_to_be_none(project):
     with pytest.raises(ConfigError, match="there is no app in it"):
         names_of({"pyproject.toml": project})
