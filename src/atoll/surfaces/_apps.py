@@ -98,12 +98,21 @@ def folder_of(runs: SqliteJournal | Faraway, created: Created) -> Path:
     from atoll.service.workshop import Bundles
 
     fetch = fetch_of(runs, created)
-    return Bundles(Path(home()) / "apps").folder(digest_of_app(created), fetch)
+    return Bundles(_unpacked()).folder(digest_of_app(created), fetch)
+
+
+def is_unpacked(folder: Path) -> bool:
+    """Whether a folder is one that `folder_of` made, and may be made again."""
+    return _unpacked() in folder.parents
 
 
 def repeating(again: Created | None) -> dict[str, str]:
     """What a run remembers of the one that it repeats."""
     return {AGAIN: again.id} if again is not None else {}
+
+
+def _unpacked() -> Path:
+    return Path(home()).resolve() / "apps"
 
 
 def _kept(journal: SqliteJournal, run: str) -> Path:

@@ -12,14 +12,14 @@ from pathlib import Path
 from atoll.app import Project, read_project
 from atoll.journal import FINISHED, RUNNING, STOPPED, Created, SqliteJournal
 from atoll.runtime import Simulation, of_project, prints_logged
-from atoll.surfaces._apps import folder_of, keep, packed, repeating
+from atoll.surfaces._apps import folder_of, is_unpacked, keep, packed, repeating
 from atoll.surfaces._places import chosen
 from atoll.surfaces.cli._clock import clocked
 from atoll.surfaces.cli._home import open_journal
 from atoll.surfaces.cli._outcome import conclude, document
 from atoll.surfaces.cli._output import Output
 from atoll.surfaces.cli._watching import watching
-from atoll.values import AtollError, Config, ConfigError, NotFound, RunError
+from atoll.values import Config, ConfigError, NotFound, RunError
 
 _NODES = 10
 
@@ -108,15 +108,14 @@ def _project_of(journal: SqliteJournal, created: Created) -> Project:
             mend,
         )
     folder = Path(app["project"])
+    if not folder.is_dir() and is_unpacked(
+        folder
+    ):  # of a run that was run again: there is nothing to mend in it
+        folder = folder_of(journal, created)
     if not folder.is_dir():
-        try:
-            folder = folder_of(journal, created)
-        except AtollError:
-            raise NotFound(
-                "project.gone",
-                f"the app of {created.name} was in {folder}, which is gone",
-                "put it back there",
-            ) from None
+        raise NotFound(
+            "project.gone", f"the app of {created.name} was in {folder}, which is gone", "put it back there"
+        )
     simulation = {**settings, **({"data": app["data"]} if app["data"] else {})}
     return Project(folder, app["name"], app["server"], app["client"], Config(created.config), simulation)
 
