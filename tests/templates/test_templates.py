@@ -15,7 +15,7 @@ import pytest
 from atoll import Arrays
 from atoll.surfaces.cli._templates import about, missing, templates
 
-LONG: set[str] = set()  # templates whose tests take more than half a minute: run by make test-long
+LONG = {"jax", "lightning", "tensorflow", "text"}  # tests of more than half a minute: run by make test-long
 WHOLE = {"numpy"}  # those whose own tests are all run here; of the others, what the README's run doesn't show
 SOME = {"tabular-clinics": "logistic or same_seed"}  # its README's table, as far as it is quickly measured
 WIDER = {  # Newton's method needs it; statistics are; trees are bytes

@@ -1,0 +1,1 @@
+"""__name__: handwritten digits, learnt by nodes that keep their data."""

@@ -1,0 +1,1 @@
+"""__name__: what is said next, learnt by those who keep their words."""
