@@ -10,7 +10,7 @@ import warnings
 import numpy as np
 import pytest
 
-from atoll import Arrays, AtollError
+from atoll import Arrays, AtollError, Mean
 
 torch = pytest.importorskip("torch")
 
@@ -243,3 +243,41 @@ def test_the_face_imports_torch_and_the_package_does_not() -> None:
     script = "import sys, atoll, atoll.frameworks; atoll.fit, atoll.simulate, atoll.numpy; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+class Answer(dict):
+    """A reply as a fold sees it."""
+
+    weight = 1.0
+
+    def __init__(self, index: int, arrays: Arrays) -> None:
+        super().__init__(model=arrays)
+        self.index = index
+
+    def folded(self) -> None:
+        """Its arrays are no longer needed."""
+
+
+def test_batchnorms_statistics_travel_in_their_own_dtypes_and_are_averaged_like_weights() -> None:
+    nets = [nn.BatchNorm1d(2), nn.BatchNorm1d(2)]
+    for net, passes in zip(nets, (1, 4), strict=True):
+        for _ in range(passes):
+            net(torch.arange(6.0).reshape(3, 2) * passes)
+    mean = Mean()
+    for index, net in enumerate(nets):
+        mean.add(Answer(index, get_arrays(net)))
+    averaged = mean.finish()
+    assert averaged["num_batches_tracked"].dtype == "int64"
+    assert averaged["num_batches_tracked"] in (2, 3)
+    expected = (nets[0].running_var + nets[1].running_var).numpy() / 2
+    np.testing.assert_allclose(averaged["running_var"], expected, rtol=1e-6)
+    set_arrays(nets[0], averaged)
+
+
+def test_passing_buffers_stay_and_extra_state_that_is_no_tensor_is_refused() -> None:
+    class Odd(nn.Linear):
+        def get_extra_state(self) -> object:
+            return {"step": 3}
+
+    assert "passing" not in get_arrays(Net())
+    assert code_of(get_arrays, Odd(2, 2)) == "arrays.not-a-tensor"

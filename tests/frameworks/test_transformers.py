@@ -20,7 +20,7 @@ transformers.utils.logging.disable_progress_bar()
 
 def gpt2(dtype: torch.dtype = torch.float32) -> transformers.PreTrainedModel:
     sizes = {"n_layer": 1, "n_head": 2, "n_embd": 8, "vocab_size": 32, "n_positions": 16}
-    return GPT2LMHeadModel(GPT2Config(**sizes, bos_token_id=0, eos_token_id=0)).to(dtype)
+    return GPT2LMHeadModel(GPT2Config(**sizes, bos_token_id=0, eos_token_id=0)).to(dtype).eval()  # no dropout
 
 
 def t5() -> transformers.PreTrainedModel:

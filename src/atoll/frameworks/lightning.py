@@ -14,7 +14,7 @@ from atoll.frameworks.torch import get_arrays, set_arrays
 try:
     from lightning.pytorch import Trainer
 except ModuleNotFoundError as error:
-    if error.name != "lightning":
+    if (error.name or "").partition(".")[0] != "lightning":
         raise
     raise ModuleNotFoundError(
         "atoll.lightning needs lightning; install it: pip install 'atoll[lightning]'", name="lightning"

@@ -4,6 +4,10 @@ Doesn't know what the model computes, on which device it lies, or who trains it.
 
 Names are those of `state_dict()`, in its order. Tied weights keep all their names and share one array: what is saved
 loads anywhere with `strict=True`, and takes the memory of one.
+
+Persistent buffers travel as parameters do, in their own dtype: BatchNorm's running statistics, and its counter, an int64. What
+methods make of them is theirs to say (the mean of variances is not the variance of all rows: see FedBN, which keeps them at
+home). Buffers that aren't persistent stay, and extra state that is no tensor is refused.
 """
 
 from __future__ import annotations
