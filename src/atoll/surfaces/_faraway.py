@@ -124,7 +124,7 @@ class Faraway:
 
     def manifests(self, run: str, *keys: str) -> Mapping[str, Manifest]:
         """What lies under a run's keys: of which arrays it is made, and in which objects their bytes are."""
-        path = f"/v1/runs/{run}/shelf?keys={','.join(keys)}"
+        path = f"/v1/runs/{run}/shelf?{'&'.join(f'keys={key}' for key in keys)}"
         return self.client.call("GET", path, None, Shelved).objects
 
     def forget(self) -> None:

@@ -24,7 +24,13 @@ class Caller(Protocol):
     """Who carries requests: a wire's `Client`."""
 
     def call(
-        self, method: str, path: str, body: msgspec.Struct | None, answer: type[T], *, wait: float = 0
+        self,
+        method: str,
+        path: str,
+        body: msgspec.Struct | None,
+        answer: type[T],
+        *,
+        wait: float = 0,
     ) -> T:
         """The answer; raises `AtollError` when it was refused."""
         ...
@@ -120,7 +126,9 @@ class Conversation:
             self.failure = error if isinstance(error, JournalError) else _refused(error)
             raise self.failure from error
         self._unheard = None
-        self._outcomes.extend(heard.outcomes)
+        # what nobody has taken yet was not said to be heard either, and is told again
+        here = {(o.key, o.digest) for o in self._outcomes}
+        self._outcomes.extend(o for o in heard.outcomes if (o.key, o.digest) not in here)
         self.stop = self.stop or heard.stop
 
     def _answer(self, say: Say) -> Heard:
