@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,10 +24,16 @@ WIDER = {  # Newton's method needs it; statistics are; trees are bytes
     "analytics": "float64",
     "xgboost": "uint8",
 }
-TEMPLATES = [
-    pytest.param(name, marks=[pytest.mark.timeout(300), *([pytest.mark.long] if name in LONG else [])])
-    for name in templates()
-]
+
+
+def _params(long: set[str]) -> list[Any]:
+    return [
+        pytest.param(name, marks=[pytest.mark.timeout(300), *([pytest.mark.long] if name in long else [])])
+        for name in templates()
+    ]
+
+
+TEMPLATES = _params(LONG)
 STATED = re.compile(r"(?:`(\w+)` (?:of )?)?at (least|most)\s+\*\*([\d.]+)( %)?\*\*")
 
 
@@ -90,6 +97,7 @@ def test_its_own_tests_pass(app: App) -> None:
     assert "passed" in app.python("-m", "pytest", "-q", "-p", "no:cacheprovider", *quick)
 
 
+@pytest.mark.parametrize("app", _params({*templates()} - {"numpy", "torch"}), indirect=True)
 def test_two_workers_give_the_same_model_of_the_same_data_as_one_process(app: App) -> None:
     options = ["run", "--json", "--nodes", "4", "--set", "rounds=1", "--set", "fraction=0.5"]
     for workers in ("0", "2"):

@@ -104,7 +104,8 @@ def _like(leaf: Any, array: Array) -> Any:
     if isinstance(leaf, np.ndarray):
         return np.array(array)
     with jax.enable_x64(True) if array.dtype.itemsize == 8 else contextlib.nullcontext():
-        return jax.device_put(array, leaf.sharding if leaf.committed else None, may_alias=False)
+        # a copy that nobody else holds: jax may read a host's array later, or go on reading it
+        return jax.device_put(np.array(array), leaf.sharding if leaf.committed else None)
 
 
 def _state(model: Any) -> Any:
