@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ import atoll
 from atoll import Arrays
 from atoll.algorithms import IFCA, Ditto, FedBN, FedBuff, FedDyn, FedNova, FedProx, QFedAvg, Scaffold
 from atoll.app import Watch
-from atoll.values import AtollError, ConfigError, RunError
+from atoll.values import AtollError, ConfigError, RunError, TooFewReplies
 
 START = Arrays(w=np.zeros(2, "f4"), bn=np.ones(1, "f4"), count=np.array(0))
 OTHER = START.map(lambda a: a + a.dtype.type(1))
@@ -30,25 +30,85 @@ METHODS = [
 ]
 
 
-def fitted(algorithm: Any, train: Callable[..., Any], *, rounds: int = 2, nodes: int = 2) -> atoll.History:
+def fitted(
+    algorithm: Any,
+    train: Callable[..., Any],
+    *,
+    rounds: int = 2,
+    nodes: int = 2,
+    fail_fast: bool = True,
+) -> atoll.History:
     client, server = atoll.ClientApp(), atoll.ServerApp()
     client.train(train)
     server.main(lambda fleet, ctx: atoll.fit(algorithm, fleet, initial=START, rounds=rounds))
-    return atoll.simulate(server, client, nodes=nodes, watch=Watch(), fail_fast=True)
+    return atoll.simulate(server, client, nodes=nodes, watch=Watch(), fail_fast=fail_fast)
 
 
 @pytest.mark.parametrize("algorithm", METHODS, ids=lambda a: type(a).__name__)
 def test_a_client_that_trains_without_its_half_is_named_with_what_mends_it(algorithm: Any) -> None:
     name = type(algorithm).__name__
-    with pytest.raises(RunError, match=f"node-[01] trained without the client's half of {name}") as missing:
+    told = f"node-[01]: it trained without the client's half of {name}: .*half = {name}\\.half\\("
+    with pytest.raises(AtollError, match=told) as missing:
         fitted(algorithm, lambda model: atoll.Update(model))
-    assert missing.value.code == "algorithm.no-half"
-    assert f"half = {name}.half(" in missing.value.mend
+    assert missing.value.code == "reply.invalid"
+
+
+@pytest.mark.parametrize("algorithm", METHODS, ids=lambda a: type(a).__name__)
+def test_where_no_client_does_its_part_the_run_ends_and_says_why(algorithm: Any) -> None:
+    with pytest.raises(TooFewReplies, match="trained without the client's half"):
+        fitted(algorithm, lambda model: atoll.Update(model), fail_fast=False)
 
 
 def test_the_half_of_another_method_is_not_taken_for_it() -> None:
-    with pytest.raises(RunError, match="half of FedProx"):
+    with pytest.raises(AtollError, match="half of FedProx"):
         fitted(FedProx(), lambda model: FedNova.half().update(model, steps=1))
+
+
+HALVES: dict[str, Callable[[Arrays, Mapping[str, Any]], atoll.Update]] = {
+    "FedProx": lambda y, given: FedProx.half(given["model"], given["mu"]).update(y),
+    "Scaffold": lambda y, given: Scaffold.half(given["model"], given["control"], given["ctx"]).update(y, steps=1, lr=0.1),
+    "FedNova": lambda y, given: FedNova.half().update(y, steps=1),
+    "QFedAvg": lambda y, given: QFedAvg.half().update(y, loss=1.0),
+    "FedDyn": lambda y, given: FedDyn.half(given["model"], given["alpha"], given["ctx"]).update(y),
+    "FedBN": lambda y, given: FedBN.half(given["model"], given["local"], given["ctx"]).update(y),
+    "Ditto": lambda y, given: Ditto.half(given["model"], given["lam"], given["ctx"]).update(y, personal=y),
+    "IFCA": lambda y, given: IFCA.half({n: given[n] for n in ("model", "model_1")}, lambda m: 0.0).update(y),
+}  # fmt: skip
+NONSENSE: dict[str, Callable[[atoll.Update], object]] = {
+    "no half": lambda update: update.payload.pop("half"),
+    "another's half": lambda update: update.payload.update(half="FedOther"),
+    "nothing but the name": lambda update: [update.payload.pop(n) for n in list(update.payload) if n != "half"],
+    "a text": lambda update: update.payload.update({n: "w" for n, v in update.payload.items() if isinstance(v, Arrays)}),
+    "another model": lambda update: update.payload.update(
+        {n: Arrays(w=np.zeros(9, "f4")) for n, v in update.payload.items() if isinstance(v, Arrays)}
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("nonsense", NONSENSE.values(), ids=NONSENSE.keys())
+@pytest.mark.parametrize("method", HALVES)
+def test_one_nodes_nonsense_costs_its_own_reply_and_not_the_run(method: str, nonsense: Any) -> None:
+    """The others' rounds are as if that node had raised an error."""
+    algorithm = next(a for a in METHODS if type(a).__name__ == method)
+
+    def training(*, honest: bool) -> Callable[..., atoll.Update]:
+        def train(ctx: Any, **given: Any) -> atoll.Update:
+            trained = given["model"].map(lambda a: a + a.dtype.type(int(ctx.node[-1]) + ctx.round))
+            update = HALVES[method](trained, {**given, "ctx": ctx})
+            update.metrics = atoll.Metrics({"node": int(ctx.node[-1])})
+            if ctx.node == "node-1":
+                if honest:
+                    raise ValueError("no answer")
+                nonsense(update)
+            return update
+
+        return train
+
+    found = fitted(algorithm, training(honest=False), nodes=3, fail_fast=False)
+    wanted = fitted(algorithm, training(honest=True), nodes=3, fail_fast=False)
+    assert found.model == wanted.model
+    assert found.rounds()[0]["train_node"] == 1  # the mean of nodes 0 and 2
+    assert {row.node for row in found if row.metric == "node"} == {"node-0", "node-2"}
 
 
 @pytest.mark.parametrize("name", ["scaffold", "feddyn", "fedbn", "ditto"])
@@ -110,7 +170,7 @@ def test_scaffolds_half_refuses_a_training_without_steps() -> None:
 def test_qfedavg_refuses_a_loss_that_has_no_power(loss: float) -> None:
     with pytest.raises(AtollError) as refused:
         fitted(QFedAvg(), lambda model: QFedAvg.half().update(model, loss=loss))
-    assert refused.value.code in ("algorithm.bad-reply", "payload.bad-value")
+    assert refused.value.code in ("reply.invalid", "payload.bad-value")
 
 
 def test_qfedavg_takes_losses_of_any_size() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 from desk_world import FakeHost, FakeNode, FakeProgram, World, good, settle
 
@@ -111,6 +112,48 @@ def test_an_answer_counts_only_when_its_objects_are_here(play: Any) -> None:
         assert world.events(program.run, Accepted) == []
         world.keep(body)
         assert (await a.reply(offer, outcome)).status == "accepted"
+
+    play(scene)
+
+
+@pytest.mark.parametrize(
+    ("odd", "why"),
+    [
+        ({"weight": -1.0}, "a weight is finite and not negative, not -1.0"),
+        ({"weight": float("nan")}, "a weight is finite and not negative, not nan"),
+        ({"metrics": {"loss": [1]}}, "metric `loss` is a list"),
+        ({"metrics": {"x" * 300: 1.0}}, "a metric's name is a text of 1 to 256 characters"),
+        ({"metrics": {"steps": 1 << 70}}, "metric `steps` is a int"),
+    ],
+    ids=["negative", "no number", "a list", "a long name", "a huge number"],
+)
+def test_what_no_nodes_own_program_would_send_is_a_failed_reply(play: Any, odd: Any, why: str) -> None:
+    async def scene(world: World) -> None:
+        program, (a,) = await _asked(world, "a")
+        offer = (await a.poll()).offers[0]
+        outcome = msgspec.structs.replace(good("odd"), **odd)
+        assert (await a.reply(offer, outcome)).status == "accepted", "nobody is to send it again"
+        heard = await program.say()
+        assert heard.outcomes[0].outcome.failure == "invalid"
+        assert why in heard.outcomes[0].outcome.message
+        assert world.events(program.run, Accepted) == []
+        assert (await world.desk.reply(a.answer(offer, outcome))).status == "accepted"
+
+    play(scene)
+
+
+def test_an_answer_that_is_wrong_about_an_objects_size_is_a_failed_reply(play: Any) -> None:
+    """Whoever reads it would look for bytes that aren't there, or leave some out."""
+
+    async def scene(world: World) -> None:
+        program, (a,) = await _asked(world, "a")
+        offer = (await a.poll()).offers[0]
+        body = b"x" * 100
+        world.keep(body)
+        await a.reply(offer, good("big", objects={digest_bytes(body): 1 << 40}))
+        heard = await program.say()
+        assert "hasn't 1,099,511,627,776 bytes" in heard.outcomes[0].outcome.message
+        assert [e.failure for e in world.events(program.run, Failed)] == ["invalid"]
 
     play(scene)
 
@@ -456,6 +499,38 @@ def test_nothing_counts_before_it_is_durable(play: Any) -> None:
     play(scene)
 
 
+def told(failure: str, key: str = "") -> Failed:
+    return Failed(
+        time=1.0,
+        round=1,
+        ordinal=0,
+        index=0,
+        node="a",
+        action="train",
+        failure=failure,
+        message="odd",
+        key=key,
+    )
+
+
+def test_a_program_may_tell_that_what_was_accepted_does_not_count_for_it(play: Any) -> None:
+    """And changes nothing by it: the call has its answer, and a program that comes after it is told the same."""
+
+    async def scene(world: World) -> None:
+        program, (a,) = await _asked(world, "a")
+        await a.poll()
+        await a.work()
+        await program.say()
+        await program.say(told("invalid"))
+        assert [e.message for e in world.events(program.run, Failed)] == ["odd"]
+        await world.crash()
+        await program.attend()
+        heard = await program.ask("a")
+        assert heard.outcomes[0].outcome.payload.plain == b"1.0.0.a by a"
+
+    play(scene)
+
+
 def test_bad_requests_of_a_program_change_nothing(play: Any) -> None:
     async def scene(world: World) -> None:
         program, _ = await _asked(world, "a")
@@ -469,6 +544,8 @@ def test_bad_requests_of_a_program_change_nothing(play: Any) -> None:
                 "event.malformed",
             ),
             (lambda: program.say(before[0]), "event.not-yours"),
+            (lambda: program.say(told("late")), "event.not-yours"),
+            (lambda: program.say(told("invalid", key="1.0.0.a")), "event.not-yours"),
         ):
             at = program.at
             if code == "event.malformed":

@@ -218,10 +218,27 @@ def main(fleet, ctx):
 """
 
 CLIENT = """
+import math
 import time
 import atoll
+from atoll.app import _perform
 
 app = atoll.ClientApp()
+
+def lie(model, ctx):
+    "What a node in somebody else's hands may send, another thing each round: it leaves out what looks at its answers."
+    _perform.objection = lambda task, payload: None
+    lies = [
+        {"model": model.map(lambda a: a * math.nan)},
+        {"model": atoll.Arrays(w=[1.0])},
+        {"modle": model},
+        {"model": "a text"},
+        {"model": model},
+    ]
+    update = atoll.Update(lies[ctx.round - 1])
+    if ctx.round == len(lies):
+        update.weight = -1e300
+    return update
 
 @app.train
 def train(model, ctx):
@@ -231,6 +248,8 @@ def train(model, ctx):
             raise ValueError("bad data")
         if ctx.config.mood == "print":
             print("hello from", ctx.node)
+        if ctx.config.mood == "lie":
+            return lie(model, ctx)
         if ctx.config.mood == "log":
             ctx.log("careful", level="warning")
     ctx.state["seen"] = ctx.state.get("seen", 0) + 1

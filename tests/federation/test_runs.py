@@ -3,6 +3,7 @@
 import json
 import signal
 
+import numpy as np
 import pytest
 from federation_world import Place
 
@@ -43,6 +44,29 @@ def test_a_client_that_raises_is_a_failed_reply_with_its_traceback(local: Place,
     )
     assert said.out.count("node-1 raised: ValueError: bad data") == 3
     assert 'raise ValueError("bad data")' in local.well("show", "raises", *ON).out
+
+
+def test_a_node_in_somebody_elses_hands_costs_its_own_replies_and_not_the_run(local: Place, tiny):
+    settings = ["--set", "mood=lie", "--set", "where=node-1", "--set", "rounds=5"]
+    said = local.well("run", *ON, "--name", "lie", *settings, inside=tiny)
+    why = [
+        line.partition("node-1 invalid: ")[2] for line in said.out.splitlines() if "node-1 invalid" in line
+    ]
+    assert len(why) == 5
+    told = (
+        "holds NaN",
+        "has shape (1,), not (3,)",
+        "no arrays called `model`",
+        "returned no arrays",
+        "weight",
+    )
+    for found, part in zip(why, told, strict=True):
+        assert part in found
+    assert np.isfinite(local.model("lie", *ON)["w"]).all()
+    assert local.well("show", "lie", *ON, "--json").document["status"] == "finished"
+    rows = local.well("pull", "lie", *ON, "--metrics", "-o", "-").out
+    assert "node-0" in rows
+    assert "node-1" not in rows
 
 
 def test_interrupting_detaches_and_the_run_goes_on(local: Place, tiny):

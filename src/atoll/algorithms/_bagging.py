@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from atoll.algorithms._halves import checked_half, signed
-from atoll.app import Ask, State, Task, Update
-from atoll.frameworks.boosters import merged, packed, unpacked
-from atoll.values import Arrays, RunError
+from atoll.app import Ask, Reply, State, Task, Update
+from atoll.frameworks.boosters import check_kind, merged, packed, unpacked
+from atoll.values import Arrays, ArraysError, RunError
 
 _METHOD, _HALF = "Bagging", "half(model)"
 
@@ -24,7 +24,8 @@ class Bagging:
     them; the server needs no xgboost, and nothing is pickled.
 
     State: `model`, one array of bytes, empty at first (`Bagging.empty()`). The client's half is `Bagging.half(model)`.
-    Raises `RunError` (`algorithm.no-half`, `fold.no-weight`), `ArraysError` (`booster.malformed`, `booster.other-kind`).
+    A reply without it is refused, and so are trees that are none, or of another kind than the model's (the first node's, in the
+    first round): another objective, number of columns or base score. Raises `RunError` (`fold.no-weight`).
     """
 
     @staticmethod
@@ -43,16 +44,32 @@ class Bagging:
 
     def round(self, state: State, ask: Ask) -> State:
         task = Task("train", {"model": state["model"]}, alike=False)
-        replies = checked_half(ask(task), _METHOD, half=_HALF)
-        grown = [(reply.weight, unpacked(reply["trees"])) for reply in replies]
-        grown = [(weight, trees) for weight, trees in grown if weight > 0]
+        before, grown = unpacked(state["model"]), list[tuple[float, bytes]]()
+
+        def odd(reply: Reply) -> str | None:
+            return _no_trees(reply, like=before or (grown[0][1] if grown else b""))
+
+        for reply in checked_half(ask(task), _METHOD, half=_HALF, odd=odd):
+            if reply.weight > 0:
+                grown.append((reply.weight, unpacked(reply["trees"])))
         if not grown:
             raise RunError(
                 "fold.no-weight",
                 "the weights of the trees add up to 0",
                 "half.update(trees, weight=len(data))",
             )
-        return {"model": packed(merged(unpacked(state["model"]), grown))}
+        return {"model": packed(merged(before, grown))}
+
+
+def _no_trees(reply: Reply, *, like: bytes) -> str | None:
+    trees = reply.payload.get("trees")
+    if not isinstance(trees, Arrays):
+        return "it returned no arrays called `trees`"
+    try:
+        check_kind(unpacked(trees), like)
+    except ArraysError as error:
+        return error.message
+    return None
 
 
 class Grown:

@@ -35,5 +35,8 @@ class Cyclic:
         turn, model = int(state["turn"]["node"]), state["model"]
         node = ask.nodes[turn % len(ask.nodes)]
         for reply in ask({node: Task("train", {"model": model}, alike=self.alike)}):
-            model = reply.arrays
+            if isinstance(reply.payload.get("model"), Arrays):
+                model = reply.arrays
+            else:
+                reply.refuse("it returned no arrays called `model`")
         return {"model": model, "turn": Arrays(node=np.array(turn + 1))}

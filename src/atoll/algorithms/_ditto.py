@@ -24,7 +24,7 @@ class Ditto:
     Li et al. 2021, arXiv:2012.04221, algorithm 1. `lam`, at least 0, is sent with the model: 0 is everybody for himself, much is
     the common model for all. `rule` combines the replies. State: `model`. A node keeps its v in `ctx.state["ditto"]`;
     it never leaves. The client's half is `Ditto.half(model, lam, ctx)`; an evaluation gets v by `Ditto.personal(model, ctx)`.
-    Raises `ConfigError` (`algorithm.invalid`), and `RunError` (`algorithm.no-half`) when a node trained without it.
+    The reply of a node that trained without it is refused. Raises `ConfigError` (`algorithm.invalid`).
     """
 
     def __init__(self, *, lam: float = 0.1, rule: Rule | None = None) -> None:
@@ -46,8 +46,10 @@ class Ditto:
 
     def round(self, state: State, ask: Ask) -> State:
         self.rule.check(ask.expected)
-        replies = ask(Task("train", {"model": state["model"], "lam": self.lam}))
-        return {"model": self.rule.combine(checked_half(replies, "Ditto", half=_HALF), around=state["model"])}
+        model = state["model"]
+        replies = ask(Task("train", {"model": model, "lam": self.lam}))
+        sound = checked_half(replies, "Ditto", half=_HALF, like={"model": model})
+        return {"model": self.rule.combine(sound, around=model)}
 
 
 class Own:

@@ -25,10 +25,9 @@ class FedBN:
     Li et al. 2021, arXiv:2102.07623, algorithm 1 (`local` names the batch normalisation); with the last layer it is FedPer,
     Arivazhagan et al. 2019, arXiv:1912.00818. Patterns are those of a shell: `*`, `?`, `[...]`, case counts.
     `rule` combines the replies. State: `model`, in which local arrays stay as they began: what a new node starts from.
-    A node keeps its own in `ctx.state["fedbn"]`. The client's half is `FedBN.half(model, local, ctx)`; an evaluation, or
-    anybody else at a node, gets the node's whole model by `FedBN.personal(model, ctx)`.
-    Raises `ConfigError` (`algorithm.invalid`): patterns match none of the model's names, or all; and `RunError`
-    (`algorithm.no-half`) when a node trained without it.
+    A node keeps its own in `ctx.state["fedbn"]`. The client's half is `FedBN.half(model, local, ctx)`, and
+    the reply of a node that trained without it is refused; an evaluation, or anybody else at a node, gets the node's whole model by `FedBN.personal(model, ctx)`.
+    Raises `ConfigError` (`algorithm.invalid`): patterns match none of the model's names, or all.
     """
 
     def __init__(self, *, local: Sequence[str] = ("*bn*", "*norm*"), rule: Rule | None = None) -> None:
@@ -61,7 +60,9 @@ class FedBN:
         self.rule.check(ask.expected)
         model, local = state["model"], _matching(state["model"], self.local)
         replies = ask(Task("train", {"model": model, "local": self.local}))
-        mean = self.rule.combine(checked_half(replies, "FedBN", half=_HALF), around=model)
+        mean = self.rule.combine(
+            checked_half(replies, "FedBN", half=_HALF, like={"model": model}), around=model
+        )
         return {"model": Arrays({n: model[n] if n in local else a for n, a in mean.items()})}
 
 

@@ -12,7 +12,7 @@ from atoll.algorithms._halves import Named, Reweighted, checked_half, signed
 from atoll.algorithms._moving import invalid, moved, moves, not_negative, positive
 from atoll.algorithms._rule import Rule, WeightedMean
 from atoll.app import Ask, Reply, State, Task, Update
-from atoll.values import Arrays, Mean, RunError
+from atoll.values import Arrays, Mean
 
 _HALF = "half(model)"
 
@@ -24,7 +24,7 @@ class FedBuff:
     weight (the paper's nodes weigh the same). A round is one step of the server; `concurrency` nodes are busy at a time.
     `lr` is the server's, over 0. `rule` combines the changes, a reply counting w_k s(t_k). State: `model`.
     The client's half is `FedBuff.half(model)`. More than one worker: not the same to the bit twice, see "train asynchronously".
-    Raises `ConfigError` (`algorithm.invalid`), and `RunError` (`algorithm.no-half`, `algorithm.bad-reply`).
+    A reply without it is refused. Raises `ConfigError` (`algorithm.invalid`).
     """
 
     def __init__(self, *, buffer: int = 10, concurrency: int = 20, lr: float = 1.0, staleness: float = 0.5,
@@ -48,8 +48,11 @@ class FedBuff:
         self.rule.check(self.buffer)
         model, buffered = state["model"], _Buffered(state["model"], self.staleness)
         stream = ask.stream(Task("train", {"model": model}), concurrency=self.concurrency)
-        replies = checked_half(islice(stream, self.buffer), "FedBuff", half=_HALF)
-        change = self.rule.combine(buffered.noting(replies), name="change", around=buffered.still)
+        like = {"change": buffered.still, "rest": buffered.idle}
+        replies = checked_half(stream, "FedBuff", half=_HALF, like=like)
+        change = self.rule.combine(
+            buffered.noting(islice(replies, self.buffer)), name="change", around=buffered.still
+        )
         scale = self.lr * buffered.fresh / buffered.weight
         return {"model": moved(lambda x, d: x + scale * d, model, change, rest=buffered.rest())}
 
@@ -59,15 +62,12 @@ class _Buffered:
 
     def __init__(self, model: Arrays, staleness: float) -> None:
         self.still = _changes(model, model)
+        self.idle = Arrays({n: a for n, a in model.items() if not moves(a)})
         self.weight = self.fresh = 0.0
         self._staleness, self._rest, self._model = staleness, Mean("rest"), model
 
     def noting(self, replies: Iterable[Reply]) -> Iterator[Reweighted]:
         for reply in replies:
-            if wrong := self.still.difference(reply["change"]):
-                raise RunError(
-                    "algorithm.bad-reply", f"{reply.node}'s change is not one of this model: {wrong}"
-                )
             fresh = float((1 + reply.staleness) ** -self._staleness)
             self.weight += reply.weight
             self.fresh += reply.weight * fresh

@@ -24,7 +24,7 @@ class FedDyn:
     by weight (the paper's nodes weigh the same) and m all nodes. `alpha`, over 0, is sent with the model; 0.001 to 0.1 usual.
     `rule` combines the models. State: `model`, `drift` (h, float32 or wider). A node keeps g_k in `ctx.state["feddyn"]`.
     The client's half is `FedDyn.half(model, alpha, ctx)`.
-    Raises `ConfigError` (`algorithm.invalid`), and `RunError` (`algorithm.no-half`) when a node trained without it.
+    The reply of a node that trained without it is refused. Raises `ConfigError` (`algorithm.invalid`).
     """
 
     def __init__(self, *, alpha: float = 0.01, rule: Rule | None = None) -> None:
@@ -43,7 +43,7 @@ class FedDyn:
         self.rule.check(ask.expected)
         model, counted = state["model"], _Counted()
         task = Task("train", {"model": model, "alpha": self.alpha})
-        replies = counted.noting(checked_half(ask(task), "FedDyn", half=_HALF))
+        replies = counted.noting(checked_half(ask(task), "FedDyn", half=_HALF, like={"model": model}))
         mean = self.rule.combine(replies, around=model)
         scale = self.alpha * counted.count / len(ask.nodes)
         drift = computed(lambda h, x, y: h - scale * (y - x), state["drift"], model, mean)

@@ -12,7 +12,7 @@ from atoll.algorithms._halves import Named, Reweighted, checked_half, signed
 from atoll.algorithms._moving import decaying, invalid, moved
 from atoll.algorithms._rule import Rule, WeightedMean
 from atoll.app import Ask, Reply, State, Task, Update
-from atoll.values import Arrays, RunError
+from atoll.values import Arrays
 
 _HALF = "half()"
 
@@ -23,7 +23,7 @@ class FedNova:
     Wang et al. 2020, arXiv:2007.07481, equations 6, 11 and 12. |a_k| is the number of steps for plain SGD, and more with
     momentum (the half knows). `rule` combines the models, a reply counting w_k / |a_k|; whole numbers take that mean, too.
     State: `model`. The client's half is `FedNova.half()`.
-    Raises `RunError` (`algorithm.no-half`) when a node trained without it.
+    The reply of a node that trained without it is refused.
     """
 
     def __init__(self, *, rule: Rule | None = None) -> None:
@@ -40,7 +40,8 @@ class FedNova:
     def round(self, state: State, ask: Ask) -> State:
         self.rule.check(ask.expected)
         model, sums = state["model"], _Sums()
-        replies = checked_half(ask(Task("train", {"model": model})), "FedNova", half=_HALF)
+        asked = ask(Task("train", {"model": model}))
+        replies = checked_half(asked, "FedNova", half=_HALF, like={"model": model}, odd=_no_size)
         mean = self.rule.combine(sums.noting(replies), around=model)
         scale = (
             sums.effective_steps * sums.by_steps / sums.weight
@@ -61,14 +62,16 @@ class _Sums:
     def noting(self, replies: Iterable[Reply]) -> Iterator[Reweighted]:
         for reply in replies:
             size = reply["size"]
-            if not (isinstance(size, float) and 0 < size < math.inf):
-                raise RunError(
-                    "algorithm.bad-reply", f"{reply.node} made {size!r} steps", "make one step at least"
-                )
             self.weight += reply.weight
             self.by_steps += reply.weight / size
             self._steps += reply.weight * size
             yield Reweighted(reply, reply.weight / size)
+
+
+def _no_size(reply: Reply) -> str | None:
+    size = reply.payload.get("size")
+    good = isinstance(size, float) and 0 < size < math.inf
+    return None if good else f"it made {size!r} steps: one at least is needed"
 
 
 class Normalised:

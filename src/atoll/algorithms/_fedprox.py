@@ -21,7 +21,7 @@ class FedProx:
 
     Li et al. 2020, arXiv:1812.06127, equation 2 and algorithm 2. `mu`, at least 0, is sent with the model: 0 is FedAvg, 0.001 to 1
     usual. State: `model`. The client's half is `FedProx.half(model, mu)`.
-    Raises `ConfigError` (`algorithm.invalid`), and `RunError` (`algorithm.no-half`) when a node trained without it.
+    The reply of a node that trained without it is refused. Raises `ConfigError` (`algorithm.invalid`).
     """
 
     def __init__(self, *, mu: float = 0.1, rule: Rule | None = None) -> None:
@@ -38,10 +38,10 @@ class FedProx:
 
     def round(self, state: State, ask: Ask) -> State:
         self.rule.check(ask.expected)
-        replies = ask(Task("train", {"model": state["model"], "mu": self.mu}))
-        return {
-            "model": self.rule.combine(checked_half(replies, "FedProx", half=_HALF), around=state["model"])
-        }
+        model = state["model"]
+        replies = ask(Task("train", {"model": model, "mu": self.mu}))
+        sound = checked_half(replies, "FedProx", half=_HALF, like={"model": model})
+        return {"model": self.rule.combine(sound, around=model)}
 
 
 class Prox:

@@ -5,7 +5,7 @@ Doesn't know any method. A client that trains without its half would quietly tur
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -30,16 +30,37 @@ def signed(
     return Update({**settled, HALF: method}, weight=weight, metrics=metrics)
 
 
-def checked_half(replies: Iterable[Reply], method: str, *, half: str) -> Iterator[Reply]:
-    """The replies, each of them made by the method's half. Raises `RunError` (`algorithm.no-half`)."""
+def checked_half(
+    replies: Iterable[Reply],
+    method: str,
+    *,
+    half: str,
+    like: Mapping[str, Arrays] | None = None,
+    odd: Callable[[Reply], str | None] = lambda reply: None,
+) -> Iterator[Reply]:
+    """The replies that the method's half made; the others are refused, and the run goes on without them.
+
+    Each holds arrays `like` these, by name; `odd` says why a reply is none of the half's, as only the method can know.
+    """
     for reply in replies:
         if reply.payload.get(HALF) != method:
-            raise RunError(
-                "algorithm.no-half",
-                f"{reply.node} trained without the client's half of {method}",
-                f"in its train function: half = {method}.{half}, and return half.update(...)",
-            )
-        yield reply
+            mend = f"in its train function, half = {method}.{half}, and return half.update(...)"
+            reply.refuse(f"it trained without the client's half of {method}: {mend}")
+        elif wrong := unlike(reply, like or {}) or odd(reply):
+            reply.refuse(wrong)
+        else:
+            yield reply
+
+
+def unlike(reply: Reply, like: Mapping[str, Arrays]) -> str | None:
+    """Why a reply doesn't hold arrays like these, by name; None when it does."""
+    for name, arrays in like.items():
+        found = reply.payload.get(name)
+        if not isinstance(found, Arrays):
+            return f"it returned no arrays called `{name}`"
+        if wrong := arrays.difference(found):
+            return f"the returned `{name}` is not fit to be folded: {wrong}"
+    return None
 
 
 def remembered(ctx: Context, name: str, model: Named) -> Arrays:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from atoll.algorithms._halves import Named, checked_half, signed
+from atoll.algorithms._halves import Named, checked_half, signed, unlike
 from atoll.algorithms._moving import invalid
 from atoll.app import Ask, Reply, State, Task, Update
-from atoll.values import Arrays, Mean, RunError
+from atoll.values import Arrays, Mean
 
 _HALF = "half(models, loss)"
 
@@ -22,7 +22,7 @@ class IFCA:
     `others` are the models to begin with besides fit's `initial`; they have to differ, or no node can tell them apart.
     State: `model` (the first, which fit evaluates and returns), `model_1`, `model_2` ... . The client's half is
     `IFCA.half(models, loss)`, in `def train(ctx, **models)`. A round's `train_cluster_1` is the share of nodes, by weight, in it.
-    Raises `ConfigError` (`algorithm.invalid`), and `RunError` (`algorithm.no-half`) when a node trained without it.
+    The reply of a node that trained without it is refused. Raises `ConfigError` (`algorithm.invalid`).
     """
 
     def __init__(self, *, others: Sequence[Arrays | Named]) -> None:
@@ -49,8 +49,9 @@ class IFCA:
 
     def round(self, state: State, ask: Ask) -> State:
         means: dict[str, Mean] = {}
-        for reply in checked_half(ask(Task("train", dict(state))), "IFCA", half=_HALF):
-            name = _chosen(reply, state)
+        asked = ask(Task("train", dict(state)))
+        for reply in checked_half(asked, "IFCA", half=_HALF, odd=lambda reply: _not_one(reply, state)):
+            name = _chosen(reply, state)[0]
             means.setdefault(name, Mean(name)).add(reply)
         return {n: means[n].finish() if n in means else a for n, a in state.items()}
 
@@ -88,8 +89,12 @@ def _names(models: Mapping[str, Arrays]) -> Iterator[str]:
         yield name
 
 
-def _chosen(reply: Reply, state: State) -> str:
-    names = [n for n in reply.payload if n in state]
+def _chosen(reply: Reply, state: State) -> list[str]:
+    return [name for name in reply.payload if name in state]
+
+
+def _not_one(reply: Reply, state: State) -> str | None:
+    names = _chosen(reply, state)
     if len(names) != 1:
-        raise RunError("algorithm.bad-reply", f"{reply.node} returned {len(names)} models of IFCA's, not one")
-    return names[0]
+        return f"it returned {len(names)} models of IFCA's, not one"
+    return unlike(reply, {names[0]: state[names[0]]})

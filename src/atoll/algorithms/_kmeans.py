@@ -5,11 +5,13 @@ Doesn't know the rows. The client's half stands in `_kmeans_half.py`.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import numpy as np
 
 from atoll.algorithms._halves import checked_half
 from atoll.algorithms._kmeans_half import HALF, METHOD, Assignment, local_centers, spread_out
-from atoll.app import Ask, Fleet, Schedule, State, Task, Update
+from atoll.app import Ask, Fleet, Reply, Schedule, State, Task, Update
 from atoll.values import Array, Arrays, ConfigError, Mean, RunError, derive_seed
 
 _MEND = "at the client: @app.query, and return KMeans.local_centers(ctx.data[...], clusters, rng=ctx.rng)"
@@ -23,7 +25,7 @@ class KMeans:
     `inertia`, the mean squared distance of a row from its centre.
 
     State: `model`, float64 `centers` (clusters, columns). The client's half is `KMeans.half(model)`; where to begin is found by
-    `seeded`. Raises `ConfigError` (`algorithm.invalid`), `RunError` (`algorithm.no-half`).
+    `seeded`. Raises `ConfigError` (`algorithm.invalid`), a reply without the half is refused.
     """
 
     @staticmethod
@@ -51,8 +53,8 @@ class KMeans:
         """
         if clusters < 1:
             raise _invalid(f"k-means has at least 1 cluster, not {clusters}")
-        found = [_centers_of(reply.node, reply.payload.get("centers")) for reply in
-                 fleet.ask(Task(action, {"clusters": clusters}), schedule)]  # fmt: skip
+        replies = fleet.ask(Task(action, {"clusters": clusters}), schedule)
+        found = [reply["centers"] for reply in _with_centers(replies)]
         if len({arrays["centers"].shape[1] for arrays in found}) > 1:
             raise RunError("kmeans.bad-answer", "the nodes' rows differ in their number of columns", _MEND)
         points = np.concatenate([arrays["centers"] for arrays in found])
@@ -78,24 +80,29 @@ class KMeans:
 
     def round(self, state: State, ask: Ask) -> State:
         mean = Mean("sums", weighted=False)
-        for reply in checked_half(ask(Task("train", {"model": state["model"]})), METHOD, half=HALF):
+        before = state["model"]["centers"]
+        like = {"sums": Arrays(sums=np.zeros_like(before), rows=np.zeros(len(before)))}
+        for reply in checked_half(ask(Task("train", dict(state))), METHOD, half=HALF, like=like):
             mean.add(reply)
-        sums, before = mean.finish(), state["model"]["centers"]
+        sums = mean.finish()
         rows = sums["rows"][:, None]
         centers = np.where(rows > 0, sums["sums"] / np.maximum(rows, np.finfo(np.float64).tiny), before)
         return {"model": Arrays(centers=centers)}
 
 
-def _centers_of(node: str, arrays: object) -> Arrays:
-    if (
-        not isinstance(arrays, Arrays)
-        or set(arrays) != {"centers", "rows"}
-        or arrays["centers"].ndim != 2
-        or arrays["rows"].shape != arrays["centers"].shape[:1]
-        or any(a.dtype != np.float64 for a in arrays.values())
-    ):
-        raise RunError("kmeans.bad-answer", f"{node} returned no centres of its own", _MEND)
-    return arrays
+def _with_centers(replies: Iterable[Reply]) -> Iterator[Reply]:
+    for reply in replies:
+        arrays = reply.payload.get("centers")
+        if (
+            isinstance(arrays, Arrays)
+            and set(arrays) == {"centers", "rows"}
+            and arrays["centers"].ndim == 2
+            and arrays["rows"].shape == arrays["centers"].shape[:1]
+            and all(a.dtype == np.float64 for a in arrays.values())
+        ):
+            yield reply
+        else:
+            reply.refuse(f"it returned no centres of its own: {_MEND}")
 
 
 def _invalid(message: str) -> ConfigError:

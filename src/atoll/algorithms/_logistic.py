@@ -10,7 +10,7 @@ import math
 import numpy as np
 
 from atoll.algorithms._halves import checked_half
-from atoll.algorithms._logistic_half import HALF, METHOD, Curvature
+from atoll.algorithms._logistic_half import HALF, METHOD, Curvature, sums_like
 from atoll.app import Ask, State, Task
 from atoll.values import Array, Arrays, ConfigError, Mean, RunError
 
@@ -28,8 +28,8 @@ class LogisticRegression:
 
     State: `model` (float64 `weight` (columns,) and `bias` (), see `zeros`), `newton`. The client's half is
     `LogisticRegression.half(model, step)`. Raises `ConfigError` (`algorithm.invalid`), and `RunError`: `logistic.separated`
-    (there is one class only, or, without ridge, a plane parts the two, and the weights grow for ever), `logistic.singular` (columns depend on each other),
-    `algorithm.no-half`.
+    (there is one class only, or, without ridge, a plane parts the two, and the weights grow for ever), `logistic.singular` (columns depend on each other).
+    A reply without the half is refused.
     """
 
     def __init__(self, *, ridge: float = 0.0) -> None:
@@ -74,7 +74,7 @@ class LogisticRegression:
     def _summed(self, state: State, ask: Ask) -> tuple[Arrays, float]:
         task = Task("train", {"model": state["model"], "step": Arrays(step=state["newton"]["step"])})
         mean, rows = Mean("sums"), 0.0
-        for reply in checked_half(ask(task), METHOD, half=HALF):
+        for reply in checked_half(ask(task), METHOD, half=HALF, like={"sums": sums_like(state["model"])}):
             rows += reply.weight
             mean.add(reply)
         return mean.finish(), rows

@@ -60,6 +60,14 @@ class Curvature:
         return rows
 
 
+def sums_like(model: Arrays) -> Arrays:
+    """Zeros like what the half sums up."""
+    size = model["weight"].size + 1
+    shapes = {"gradient": (size,), "hessian": (size, size)}
+    names = ("loss", "gradient", "hessian", "ones", "against", "along")
+    return Arrays({name: np.zeros(shapes.get(name, ())) for name in names})
+
+
 def _signs(y: Any, rows: int) -> Array:
     labels = np.asarray(y)
     if labels.shape != (rows,) or not np.isin(labels, (0, 1)).all():

@@ -14,7 +14,7 @@ from atoll.algorithms._halves import Named, Reweighted, checked_half, signed
 from atoll.algorithms._moving import computed, moved, not_negative, positive, squared_length
 from atoll.algorithms._rule import Rule, WeightedMean
 from atoll.app import Ask, Reply, State, Task, Update
-from atoll.values import Arrays, RunError
+from atoll.values import Arrays
 
 _HALF = "half()"
 _LEAST = 1e-10  # a loss of nothing has no power below 0
@@ -26,8 +26,8 @@ class QFedAvg:
     Li et al. 2020, arXiv:1905.10497, algorithm 2; F_k is the loss of the given model at node k. Each term counts by the
     node's weight (the paper draws nodes by weight instead). `q`, at least 0: 0 is FedAvg, more is fairer; `lr` is the
     nodes' learning rate. State: `model`, `loss` (the last round's mean, a scale that keeps powers within floats' range).
-    The client's half is `QFedAvg.half()`.
-    Raises `ConfigError` (`algorithm.invalid`), and `RunError` (`algorithm.no-half`, `algorithm.bad-reply`: a loss below 0).
+    The client's half is `QFedAvg.half()`; a reply
+    without it, or with a loss below 0, is refused. Raises `ConfigError` (`algorithm.invalid`).
     """
 
     def __init__(self, *, q: float = 1.0, lr: float = 0.1, rule: Rule | None = None) -> None:
@@ -46,7 +46,8 @@ class QFedAvg:
     def round(self, state: State, ask: Ask) -> State:
         self.rule.check(ask.expected)
         model, sums = state["model"], _Sums(self.q, self.lr, state["model"], float(state["loss"]["mean"]))
-        replies = checked_half(ask(Task("train", {"model": model})), "QFedAvg", half=_HALF)
+        asked = ask(Task("train", {"model": model}))
+        replies = checked_half(asked, "QFedAvg", half=_HALF, like={"model": model}, odd=_no_loss)
         mean = self.rule.combine(sums.noting(replies), around=model)
         part = sums.steepness and sums.pull / sums.steepness
         return {
@@ -68,7 +69,7 @@ class _Sums:
 
     def noting(self, replies: Iterable[Reply]) -> Iterator[Reweighted]:
         for reply in replies:
-            loss = max(_loss(reply), _LEAST)
+            loss = max(float(reply["loss"]), _LEAST)
             self._scale = self._scale or loss
             power = reply.weight * (loss / self._scale) ** self._q
             away = squared_length(computed(lambda x, y: x - y, self._model, reply["model"]))
@@ -79,15 +80,11 @@ class _Sums:
             yield Reweighted(reply, power)
 
 
-def _loss(reply: Reply) -> float:
-    loss = reply["loss"]
-    if not (isinstance(loss, float | int) and 0 <= loss < math.inf):
-        raise RunError(
-            "algorithm.bad-reply",
-            f"q-FedAvg needs a loss that is finite and not negative, {reply.node}'s is {loss!r}",
-            "a cross entropy or a squared error has one",
-        )
-    return float(loss)
+def _no_loss(reply: Reply) -> str | None:
+    loss = reply.payload.get("loss")
+    if isinstance(loss, float | int) and 0 <= loss < math.inf:
+        return None
+    return f"q-FedAvg needs a loss that is finite and not negative, as a cross entropy has, not {loss!r}"
 
 
 class Told:

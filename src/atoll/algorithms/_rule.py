@@ -5,14 +5,14 @@ Doesn't know which method asked, or what happens to the result.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, final
 
 from atoll.values import Arrays, Contribution, Mean
 
 if TYPE_CHECKING:
-    from atoll.app import Ask, Task
+    from atoll.app import Ask, Reply, Task
 
 
 class Rule(Protocol):
@@ -53,9 +53,18 @@ class WeightedMean:
 def combined(rule: Rule, ask: Ask, task: Task, *, name: str = "model") -> Arrays:
     """Ask all the cohort one task and combine what comes back around what was sent under `name`.
 
-    What can be refused is refused before anybody is asked. Raises what `Rule` raises.
+    What can be refused is refused before anybody is asked; a reply without such arrays is refused, and the others count.
+    Raises what `Rule` raises.
     """
     rule.check(ask.expected)
     around = task.payload[name]
     assert isinstance(around, Arrays)
-    return rule.combine(ask(task), name=name, around=around)
+    return rule.combine(_holding(ask(task), name), name=name, around=around)
+
+
+def _holding(replies: Iterable[Reply], name: str) -> Iterator[Reply]:
+    for reply in replies:
+        if isinstance(reply.payload.get(name), Arrays):
+            yield reply
+        else:
+            reply.refuse(f"it returned no arrays called `{name}`")

@@ -25,7 +25,7 @@ class Scaffold:
     `lr` is the server's, over 0. `rule` combines the models; controls take the mean.
     State: `model`, `control` (c, float32 or wider). A node keeps c_k in `ctx.state["scaffold"]`.
     The client's half is `Scaffold.half(model, control, ctx)`; it is made for plain SGD at a node, as option II is.
-    Raises `ConfigError` (`algorithm.invalid`), and `RunError` (`algorithm.no-half`) when a node trained without it.
+    The reply of a node that trained without it is refused. Raises `ConfigError` (`algorithm.invalid`).
     """
 
     def __init__(self, *, lr: float = 1.0, rule: Rule | None = None) -> None:
@@ -43,7 +43,7 @@ class Scaffold:
     def round(self, state: State, ask: Ask) -> State:
         self.rule.check(ask.expected)
         model, control, changes = state["model"], state["control"], _Changes()
-        replies = checked_half(ask(Task("train", dict(state))), "Scaffold", half=_HALF)
+        replies = checked_half(ask(Task("train", dict(state))), "Scaffold", half=_HALF, like=state)
         mean = self.rule.combine(changes.noting(replies), around=model)
         part = changes.count / len(ask.nodes)
         return {

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from atoll.algorithms._halves import unlike
 from atoll.algorithms._moments import Moments
 from atoll.algorithms._ranks import Bracket, interpolated, needed
 from atoll.algorithms._survey_answer import answered
@@ -33,7 +34,7 @@ class Survey:
         def survey(question, ctx):
             return Survey.answer(question, ctx.data["patients"], minimum=10)
 
-    Raises `ConfigError` (`survey.invalid`), `TooFewReplies`, and `RunError` (`survey.bad-answer`, `survey.empty`).
+    Raises `ConfigError` (`survey.invalid`), `TooFewReplies`, and `RunError` (`survey.empty`).
     """
 
     def __init__(
@@ -158,22 +159,14 @@ class Survey:
             replies = self._fleet.ask(task, self._schedule)
         answering = []
         for reply in replies:
+            if wrong := unlike(reply, {"answer": like}):
+                reply.refuse(f"{wrong}; {_MEND}")
+                continue
             answering.append(reply.node)
             reply.folded()
-            yield _answer_of(reply.node, reply.payload, like)
+            yield reply["answer"]
         if not self.nodes:
             self.nodes, self.failures = tuple(answering), tuple(replies.failures)
-
-
-def _answer_of(node: str, payload: Mapping[str, Any], like: Arrays) -> Arrays:
-    arrays = payload.get("answer")
-    if not isinstance(arrays, Arrays):
-        raise RunError("survey.bad-answer", f"{node} returned no answer to a survey", _MEND)
-    if wrong := like.difference(arrays):
-        raise RunError(
-            "survey.bad-answer", f"{node} returned another answer than was asked for: {wrong}", _MEND
-        )
-    return arrays
 
 
 def _still_open(brackets: Mapping[int, Bracket]) -> list[Bracket]:

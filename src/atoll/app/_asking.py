@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from atoll.app._check import unfit
 from atoll.app._executor import Broken, Outcome, lasted, moment
 from atoll.app._record import Offering, stored_reply
 from atoll.app._schedule import Schedule
@@ -80,7 +81,7 @@ class Asked:
                 if index in self._ready:
                     reply = self._ready.pop(index)
                     yield reply
-                    reply.let_go()
+                    self._done_with(reply)
         finally:
             self._end()
         self._judge()
@@ -96,7 +97,7 @@ class Asked:
                 if self._arrived:
                     reply = self._ready.pop(self._arrived.popleft())
                     yield reply
-                    reply.let_go()
+                    self._done_with(reply)
         finally:
             self._end()
         self._judge()
@@ -126,8 +127,9 @@ class Asked:
             payload=update.payload if outcome.load is None else None,
             load=outcome.load,
         )
-        self._record.accept(self._ordinal, reply, outcome)
-        self._take(reply)
+        if self._is_fit(reply):
+            self._record.accept(self._ordinal, reply, outcome)
+            self._take(reply)
 
     def _begin(self, *, side_by_side: bool) -> None:
         if self._begun:
@@ -153,11 +155,26 @@ class Asked:
             if self._record.clock is not None:
                 self._record.clock.reach(event.virtual_time)
             if isinstance(event, Accepted):
-                self._take(stored_reply(self._record, event))
+                reply = stored_reply(self._record, event)
+                if self._is_fit(reply):
+                    self._take(reply)
             else:
                 self._failures.append(
                     Failure(index, event.node, event.failure, event.message, event.traceback)
                 )
+
+    def _is_fit(self, reply: Reply) -> bool:
+        """Whether it may be folded; made elsewhere, it is looked at once more."""
+        if self._record.elsewhere and (wrong := unfit(self._tasks[reply.node], reply)):
+            reply.refuse(wrong)
+            self._failures.append(self._fleet.refuse(self._ordinal, reply))
+        return not reply.refusal
+
+    def _done_with(self, reply: Reply) -> None:
+        if reply.refusal:
+            self.accepted -= 1
+            self._failures.append(self._fleet.refuse(self._ordinal, reply))
+        reply.let_go()
 
     def _take(self, reply: Reply) -> None:
         self._ready[reply.index] = reply

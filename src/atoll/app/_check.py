@@ -1,6 +1,7 @@
-"""Is what a client function returned fit to be folded: finite, and like what it was given.
+"""Is what a node answered fit to be folded: finite, and like what it was given.
 
-Doesn't know what it means; it looks at names, shapes, dtypes and bits.
+Doesn't know what it means; it looks at names, shapes, dtypes and bits. It looks where the client function ran, and once more
+where the answer came in, if a node elsewhere made it: whoever controls that node may have left the first look out.
 """
 
 from __future__ import annotations
@@ -10,18 +11,19 @@ from typing import Any
 
 import numpy as np
 
-from atoll.app._task import TRAIN, Task, Update
-from atoll.values import Array, Arrays
+from atoll.app._task import TRAIN, Reply, Task
+from atoll.values import Array, Arrays, ArraysError, AtollError, Payload
 
 _SMALL = 1 << 12  # elements that are looked at one by one at once
 _STRIDE = 1 << 18  # elements looked at together
 _BLAS = (np.dtype(np.float32), np.dtype(np.float64))
+_AT_HAND = 1 << 16  # bytes of an answer that stay in memory between looking at it and folding it
 
 
-def objection(task: Task, update: Update) -> str | None:
-    """Why this update can't be the answer to this task, in words; None when it can."""
+def objection(task: Task, payload: Payload) -> str | None:
+    """Why this can't be the answer to this task, in words; None when it can."""
     returned = False
-    for name, value in update.payload.items():
+    for name, value in payload.items():
         if isinstance(value, Arrays):
             returned = True
             wrong = _odd(task.payload.get(name), value) if task.alike else None
@@ -35,6 +37,21 @@ def objection(task: Task, update: Update) -> str | None:
     ):
         return "it returned no arrays to be folded"
     return None
+
+
+def unfit(task: Task, reply: Reply) -> str | None:
+    """Why the reply of a node elsewhere can't be the answer to this task; None when it can. Its arrays are read, and let go."""
+    try:
+        wrong = objection(task, reply.payload)
+    except ArraysError as error:
+        return f"what it returned can't be read: {error.message}"
+    reply.put_back(_AT_HAND)
+    return wrong
+
+
+def invalid(node: str, why: str) -> AtollError:
+    """What ends a run that is to end at the first answer that can't count."""
+    return AtollError("reply.invalid", f"{node}: {why}", "return what the task asked for")
 
 
 def _odd(asked: Any, returned: Arrays) -> str | None:

@@ -162,13 +162,20 @@ class _Asking:
 
 
 class _Means:
-    """Weighted means of the numbers among metrics."""
+    """Weighted means of the numbers among metrics. The last reply counts when the next one comes: it may be refused till then."""
 
     def __init__(self) -> None:
         self._sums: dict[str, list[float]] = {}
+        self._last: Reply | None = None
 
     def add(self, reply: Reply) -> None:
-        if not reply.metrics:
+        self._settle()
+        if reply.metrics:
+            self._last = reply
+
+    def _settle(self) -> None:
+        reply, self._last = self._last, None
+        if reply is None or reply.refusal:
             return
         for name, value in reply.metrics.numbers().items():
             entry = self._sums.setdefault(name, [0.0, 0.0])
@@ -176,6 +183,7 @@ class _Means:
             entry[1] += reply.weight
 
     def means(self) -> dict[str, float]:
+        self._settle()
         return {n: total / weight for n, (total, weight) in self._sums.items() if weight > 0}
 
 

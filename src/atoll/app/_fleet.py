@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol, cast
 
 from atoll.app._asking import Asked
+from atoll.app._check import invalid
 from atoll.app._executor import Adopter, Call, Executor, Outcome
 from atoll.app._record import Record
 from atoll.app._rounds import Rounds
@@ -76,7 +77,8 @@ class Fleet(Protocol):
 class ExecutorFleet:
     """A fleet over an executor and a record. Driven by one thread: the program's.
 
-    `digest` names a task's content: the same for the same content in every attempt of the run.
+    `digest` names a task's content: the same for the same content in every attempt of the run. With `fail_fast`, a reply
+    that turns out not to count is an error of the program's.
     """
 
     def __init__(
@@ -87,7 +89,9 @@ class ExecutorFleet:
         *,
         seed: int,
         digest: Callable[[Task], str] = Task.digest,
+        fail_fast: bool = False,
     ) -> None:
+        self._fail_fast = fail_fast
         self._nodes, self._executor, self._record, self._seed = list(nodes), executor, record, seed
         self.digest = digest
         self._calls = 0
@@ -182,6 +186,14 @@ class ExecutorFleet:
         """Take back what has not begun."""
         for forgotten in self._executor.cancel(ids):
             del self._owners[forgotten]
+
+    def refuse(self, ordinal: int, reply: Reply) -> Failure:
+        """A reply that was accepted, or would have been, doesn't count: it was refused."""
+        if self._fail_fast:
+            raise invalid(reply.node, reply.refusal)
+        failure = Failure(reply.index, reply.node, "invalid", reply.refusal)
+        self._record.refuse(ordinal, reply, failure)
+        return failure
 
     def _named(self, tasks: Mapping[str, Task], schedule: Schedule) -> dict[str, Task]:
         known = set(self._nodes)

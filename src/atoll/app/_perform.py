@@ -8,12 +8,12 @@ from __future__ import annotations
 import time
 
 from atoll.app._apps import ClientApp
-from atoll.app._check import objection
+from atoll.app._check import invalid, objection
 from atoll.app._context import Bench, Context
 from atoll.app._executor import Broken, Call, Done, Outcome
 from atoll.app._seeding import seed_everything
 from atoll.app._traceback import users_traceback
-from atoll.values import AtollError, as_text
+from atoll.values import as_text
 
 
 def perform(app: ClientApp, bench: Bench, call: Call, *, fail_fast: bool = False) -> Outcome:
@@ -23,14 +23,14 @@ def perform(app: ClientApp, bench: Bench, call: Call, *, fail_fast: bool = False
     try:
         seed_everything(call.seed)
         update = app.handle(call.task, ctx)
-        wrong = objection(call.task, update)
+        wrong = objection(call.task, update.payload)
     except (Exception, SystemExit) as error:  # a client that calls exit() does not end the run
         if fail_fast:
             raise
         return Broken(call.id, "raised", _in_words(error), as_text(users_traceback(error)[-20_000:]))
     if wrong:
         if fail_fast:
-            raise AtollError("reply.invalid", f"{call.node}: {wrong}", "return what the task asked for")
+            raise invalid(call.node, wrong)
         return Broken(call.id, "invalid", wrong)
     changed = ctx.state.plain() if ctx.state.changed else None
     return Done(call.id, update, time.perf_counter() - begun, changed)

@@ -16,10 +16,10 @@ from msgspec import structs
 from atoll.app._clock import Clock
 from atoll.app._executor import Done, moment
 from atoll.app._keeping import Keeping
-from atoll.app._saving import accepted, failed, nbytes, worth_saving
+from atoll.app._saving import accepted, failed, worth_saving
 from atoll.app._seeding import seed_everything
 from atoll.app._streams import Streams
-from atoll.app._task import Failure, Reply
+from atoll.app._task import Failure, Reply, nbytes
 from atoll.app._watch import Watch
 from atoll.journal import (
     FAILED,
@@ -54,6 +54,21 @@ class Offering:
     digest: str
     cohort: list[str]
     outcomes: dict[int, Accepted | Failed] = field(default_factory=dict)
+    refused: set[int] = field(default_factory=set)  # accepted, and found not to count after all
+
+    def take(self, event: Accepted | Failed) -> None:
+        """An answer, or that the one which was accepted does not count: that is found out again from what it holds."""
+        if isinstance(event, Failed) and isinstance(self.outcomes.get(event.index), Accepted):
+            self.refused.add(event.index)
+        else:
+            self.outcomes[event.index] = event
+
+    def forgive(self) -> None:
+        """Whoever's answer did not count is asked again."""
+        bad = [i for i, o in self.outcomes.items() if isinstance(o, Failed) or i in self.refused]
+        for index in bad:
+            del self.outcomes[index]
+        self.refused.clear()
 
 
 class Record:
@@ -104,6 +119,11 @@ class Record:
     def last(self) -> int:
         """The last committed round; -1 before the initial state is."""
         return self.committed[-1].round if self.committed else -1
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether nodes elsewhere answer, which may be in anybody's hands."""
+        return self._elsewhere
 
     @property
     def virtual_time(self) -> float:
@@ -219,6 +239,15 @@ class Record:
             self._append(failed(asked, ordinal, action, failure, virtual_time=at))
         self.watch.failed(asked, failure)
 
+    def refuse(self, ordinal: int, reply: Reply, failure: Failure) -> None:
+        """A reply that the journal holds as accepted, or would, doesn't count. Each attempt finds that out anew."""
+        if ordinal >= 0:  # a stream's is read nonetheless
+            self._rows = [r for r in self._rows if (r.ordinal, r.index) != (ordinal, reply.index)]
+        offering = self._offerings.get((self.round, ordinal))
+        if offering is None or reply.index not in offering.refused:
+            self._append(failed(self.round, ordinal, reply.action, failure))
+        self.watch.failed(self.round, failure)
+
     def commit(
         self,
         round: int,
@@ -332,7 +361,7 @@ class Record:
         elif isinstance(event, Accepted | Failed) and event.ordinal >= 0:
             offering = self._offerings.get((event.round, event.ordinal))
             if offering is not None and not (isinstance(event, Failed) and event.failure == "late"):
-                offering.outcomes[event.index] = event
+                offering.take(event)
         elif isinstance(event, Called | Accepted | Failed):
             self.streams.take(event)
         elif isinstance(event, Diverged):
@@ -354,7 +383,7 @@ class Record:
         for (round, _), offering in self._offerings.items():
             if round == PROLOGUE and self.committed:
                 continue  # what the program made of those answers is committed
-            offering.outcomes = {i: o for i, o in offering.outcomes.items() if isinstance(o, Accepted)}
+            offering.forgive()
 
     def _void(self, round: int, ordinal: int) -> None:
         self._offerings = {p: o for p, o in self._offerings.items() if p[0] != round or p[1] < ordinal}

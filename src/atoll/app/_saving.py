@@ -9,9 +9,9 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from atoll.app._task import Failure, Reply
+from atoll.app._task import Failure, Reply, nbytes
 from atoll.journal import Accepted, Event, Failed, Shelf
-from atoll.values import Arrays, pack
+from atoll.values import pack
 
 SAVING_COST = 8  # a reply is saved when making it took this many times as long as saving it
 _FIXED, _BYTES_PER_SECOND = 1e-3, 250e6  # what saving costs: a sync, and a slow disk's speed
@@ -55,8 +55,3 @@ def worth_saving(seconds: float, payload: Mapping[str, Any]) -> bool:
     return seconds >= SAVING_COST * _FIXED and seconds >= SAVING_COST * (
         _FIXED + nbytes(payload) / _BYTES_PER_SECOND
     )
-
-
-def nbytes(payload: Mapping[str, Any]) -> int:
-    """Bytes of a payload's arrays."""
-    return sum(v.nbytes for v in payload.values() if isinstance(v, Arrays))

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from atoll.app._check import unfit
 from atoll.app._executor import Broken, Done, Outcome, lasted, moment
 from atoll.app._free import Free
 from atoll.app._record import stored_reply
@@ -67,14 +68,18 @@ class Stream:
             while not self._arrived:
                 self._keep_busy()
                 self._fleet.pump()
-                self._judge()
+                if not self._arrived:
+                    self._judge()
             reply, done = self._arrived.popleft()
             if done is not None:  # now, and not on arrival: what a commit leaves unread is asked for again
                 self._record.accept(self._ordinal, reply, done)
             else:
                 self._record.read_again(self._ordinal, reply)
-            yield reply
-            reply.let_go()
+            if self._record.elsewhere and (wrong := unfit(self._task, reply)):
+                reply.refuse(wrong)
+            else:
+                yield reply
+            self._done_with(reply)
 
     def close(self) -> None:
         """Ask nobody any more; what is under way will be late."""
@@ -101,11 +106,19 @@ class Stream:
             self._bad_in_a_row += 1
             self._record.fail(self._ordinal, action, failure, at=moment(outcome))
             return
-        self._bad_in_a_row = 0
         update, stale = outcome.update, self._version - version
         reply = Reply(index, node, action, weight=update.weight, metrics=update.metrics, seconds=lasted(outcome),
                       staleness=stale, payload=update.payload if outcome.load is None else None, load=outcome.load)  # fmt: skip
         self._arrived.append((reply, outcome))
+
+    def _done_with(self, reply: Reply) -> None:
+        if reply.refusal:
+            self.failures.append(self._fleet.refuse(self._ordinal, reply))
+            self._bad_in_a_row += 1
+            self._judge()
+        else:
+            self._bad_in_a_row = 0
+        reply.let_go()
 
     def _behind(self, index: int) -> int:
         """How many newer tasks earlier attempts sent since a call's own, the one that this begins with included."""

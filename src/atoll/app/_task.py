@@ -45,7 +45,7 @@ class Task:
     @property
     def nbytes(self) -> int:
         """Bytes of all its arrays."""
-        return sum(v.nbytes for v in self.payload.values() if isinstance(v, Arrays))
+        return nbytes(self.payload)
 
     def digest(self) -> str:
         """`sha256:<hex>` of its content: the same task asked again has the same digest."""
@@ -79,6 +79,11 @@ class Update:
 
     def __repr__(self) -> str:
         return f"Update({self.payload}, weight={self.weight}, metrics={self.metrics.plain()})"
+
+
+def nbytes(payload: Payload) -> int:
+    """Bytes of a payload's arrays."""
+    return sum(v.nbytes for v in payload.values() if isinstance(v, Arrays))
 
 
 def settled(payload: Payload) -> Payload:
@@ -122,6 +127,7 @@ class Reply:
 
     `index` is its place in the cohort. A reply that a fold took is let go when the next one is asked for;
     `keep()` prevents that. `staleness` (in a stream) is how many newer tasks were sent since its own.
+    `refusal` is why it doesn't count, when the program has refused it.
     """
 
     __slots__ = (
@@ -133,6 +139,7 @@ class Reply:
         "index",
         "metrics",
         "node",
+        "refusal",
         "seconds",
         "staleness",
         "weight",
@@ -155,6 +162,7 @@ class Reply:
         self.seconds, self.staleness = seconds, staleness
         self._payload, self._load = payload, load
         self._folded = self._kept = False
+        self.refusal = ""
 
     @property
     def arrays(self) -> Arrays:
@@ -192,6 +200,19 @@ class Reply:
         """Hold on to the arrays even after a fold took them."""
         self._kept = True
         return self
+
+    def refuse(self, why: str) -> None:
+        """It can't be the answer: it doesn't count, and is among the failures, `invalid`, once the next reply is asked for.
+
+        For whoever writes a method, and finds what only the method can know: `if loss < 0: reply.refuse(...); continue`.
+        One node's nonsense then costs its own reply, and not the run.
+        """
+        self.refusal = why
+
+    def put_back(self, most: int) -> None:
+        """Arrays of over `most` bytes that can be read again are read again when they are asked for."""
+        if self._load is not None and self._payload is not None and nbytes(self._payload) > most:
+            self._payload = None
 
     def folded(self) -> None:
         """A fold has taken what it needs."""

@@ -37,6 +37,13 @@ def rounds_of(document: bytes) -> int:
     return len(_read(document).ends) if document else 0
 
 
+def check_kind(document: bytes, like: bytes) -> None:
+    """Refuse what is no model, or one that can't be merged with another (empty: there is none yet). Raises as `merged`."""
+    part = _read(document)
+    if like:
+        part.check_kind(_read(like))
+
+
 def merged(model: bytes, grown: Sequence[tuple[float, bytes]]) -> bytes:
     """A model with more trees: those of each site, whose leaves count for the site's share of all weights.
 
@@ -95,7 +102,8 @@ class _Document:
                     tree["split_conditions"][node] = float(np.float32(tree["split_conditions"][node] * share))
             tree["base_weights"] = [float(np.float32(w * share)) for w in tree["base_weights"]]
 
-    def append(self, other: _Document) -> None:
+    def check_kind(self, other: _Document) -> None:
+        """Refuse to be one model with another."""
         if other.kind != self.kind:
             odd = [n for n, v in self.kind.items() if other.kind.get(n) != v]
             raise ArraysError(
@@ -103,6 +111,9 @@ class _Document:
                 f"trees of different kinds don't make one model: {odd[0]} is {other.kind[odd[0]]!s:.200}, and {self.kind[odd[0]]!s:.200}",
                 "give all nodes the same parameters, base_score too, and the same columns",
             )
+
+    def append(self, other: _Document) -> None:
+        self.check_kind(other)
         self.ends += [len(self.trees) + end for end in other.ends]
         self.trees += other.trees
         self.classes += other.classes

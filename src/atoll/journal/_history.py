@@ -229,6 +229,7 @@ def _read(row: _Written) -> Record:
 def rows_of(run: str, events: Iterable[Event]) -> Iterator[Record]:
     """Tidy rows out of a run's events; what a void attempt of a round reported is left out."""
     pending: dict[tuple[int, int, int], tuple[Row, float]] = {}
+    refused: set[tuple[int, int]] = set()  # of streams: what they read, and found not to count
     clock = 0.0
     for event in events:
         if isinstance(event, Accepted) and event.ordinal < 0 and event.key:
@@ -244,8 +245,10 @@ def rows_of(run: str, events: Iterable[Event]) -> Iterator[Record]:
                 event.seconds,
             )
             pending[event.round, event.ordinal, event.index] = (row, event.time)
-        elif isinstance(event, Failed) and event.failure == "late":
-            pending.pop((event.round, event.ordinal, event.index), None)  # the program went on without it
+        elif isinstance(event, Failed):  # also of a reply that was accepted: the program went on without it
+            pending.pop((event.round, event.ordinal, event.index), None)
+            if event.ordinal < 0:
+                refused.add((event.ordinal, event.index))
         elif isinstance(event, Diverged):
             void = [p for p in pending if p[0] == event.round and p[1] >= event.ordinal]
             for place in void:
@@ -253,6 +256,8 @@ def rows_of(run: str, events: Iterable[Event]) -> Iterator[Record]:
         elif isinstance(event, Committed | Finished):
             number = event.round if isinstance(event, Committed) else -1
             for row in event.replies:
+                if (row.ordinal, row.index) in refused:
+                    continue
                 pending[number, row.ordinal, row.index] = (row, event.time)
             if isinstance(event, Committed):
                 yield from _reported(run, pending)

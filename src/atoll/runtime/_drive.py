@@ -22,12 +22,13 @@ def drive(
     *,
     watch: Watch | None = None,
     save: str = "auto",
+    fail_fast: bool = False,
 ) -> History:
     """Run the server app, from the start or from where the journal ends, to its end.
 
     ^C stops the run cleanly and returns what there is. Raises what the program raises, after noting it.
     """
-    attempt(journal, run, server, executor, watch=watch, save=save)
+    attempt(journal, run, server, executor, watch=watch, save=save, fail_fast=fail_fast)
     return History.of(journal, run)
 
 
@@ -41,6 +42,7 @@ def attempt(
     save: str = "auto",
     mapped: bool = False,
     digest: Callable[[Task], str] = Task.digest,
+    fail_fast: bool = False,
 ) -> str:
     """The same without looking back: returns how it ended, finished or stopped. `mapped` as `Record` has it; `digest` names the content of tasks."""
     hold = journal.hold(run)
@@ -49,7 +51,9 @@ def attempt(
         with contextlib.closing(executor(record)) as carrying:
             record.start()
             created = record.created
-            fleet = ExecutorFleet(created.nodes, carrying, record, seed=created.seed, digest=digest)
+            fleet = ExecutorFleet(
+                created.nodes, carrying, record, seed=created.seed, digest=digest, fail_fast=fail_fast
+            )
             context = ServerContext(record, fleet, Config(created.config))
             try:
                 record.enter(PROLOGUE)

@@ -84,7 +84,15 @@ class Simulation:
     def run(self, journal: Journal, run: str, *, watch: Watch | None = None) -> History:
         """Run it, or go on with it. Raises what the app raises."""
         with limited(self.threads):
-            return drive(journal, run, self.server, self._executor, watch=watch, save=self.save)
+            return drive(
+                journal,
+                run,
+                self.server,
+                self._executor,
+                watch=watch,
+                save=self.save,
+                fail_fast=self.fail_fast,
+            )
 
     def _executor(self, record: Record) -> Executor:
         created = record.created

@@ -15,6 +15,7 @@ from atoll.journal import (
     Committed,
     Diverged,
     Event,
+    Failed,
     Finished,
     Logged,
     Offered,
@@ -171,7 +172,7 @@ class Programs:
                 raise Refusal(
                     400, "event.malformed", f"an event can't be read: {error}", "use a matching atoll"
                 ) from error
-            if not isinstance(event, _THEIRS):
+            if not isinstance(event, _THEIRS) and not _found_unfit(event):
                 kind = type(event).__name__.lower()
                 raise Refusal(
                     400, "event.not-yours", f"a program does not write `{kind}` events", "let the coordinator"
@@ -213,3 +214,8 @@ class Programs:
 
 def _tells(say: Say) -> bool:
     return bool(say.events or say.calls or say.cancel or say.drop or say.objects)
+
+
+def _found_unfit(event: Event) -> bool:
+    """Whether a program tells that what was accepted doesn't count for it: no call's answer, and it changes none."""
+    return isinstance(event, Failed) and event.failure == "invalid" and not event.key

@@ -5,6 +5,10 @@ Doesn't know how calls reach nodes, or what an update means.
 
 from __future__ import annotations
 
+import asyncio
+import math
+from collections.abc import Mapping
+
 import msgspec
 
 from atoll.journal import Accepted, Failed, Held, Logged
@@ -13,6 +17,7 @@ from atoll.service.coordinator._calls import CANCELLED, FAILED, LATE, OPEN, VOID
 from atoll.service.coordinator._nodes import Nodes
 from atoll.service.coordinator._refusals import Refusal
 from atoll.service.coordinator._run import Run
+from atoll.values import AtollError, Metrics
 from atoll.wire import Answer, Bad, Good, Lines, Manifest, Ok, Verdict, metrics_of
 
 AT_HAND = 64 << 10  # bytes of an answer that is kept in memory for the program
@@ -38,6 +43,7 @@ class Replies:
         objects = answer.outcome.payload.objects if isinstance(answer.outcome, Good) else {}
         if objects:
             await self._books.marks.gate()
+            answer = await self._measured(answer, objects)
         call = run.calls.by_key.get(answer.key) or run.calls.late.get(answer.key)
         if call is None:
             return Verdict(status="late", message="nobody waits for it any more")
@@ -56,7 +62,7 @@ class Replies:
         lack = sorted(objects.keys() - self._books.tenancy.has(run.federation, objects)) if objects else []
         if lack:
             return Verdict(status="refused", lack=lack, message="upload these, then answer again")
-        await self._take(run, call, answer)
+        await self._take(run, call, _sound(answer))
         return Verdict(status="void" if call.state == VOID else "accepted")
 
     async def lines(self, lines: Lines) -> Ok:
@@ -97,6 +103,11 @@ class Replies:
             )
 
     # -- inside ----------------------------------------------------------------------------------------------
+
+    async def _measured(self, answer: Answer, objects: Mapping[str, int]) -> Answer:
+        """The answer; or that it can't count, because it is wrong about an object that is here."""
+        odd = await asyncio.to_thread(self._books.tenancy.wrong_size, objects)
+        return _invalid(answer, f"object {odd} hasn't {objects[odd]:,} bytes") if odd else answer
 
     async def _take(self, run: Run, call: Call, answer: Answer) -> None:
         event, keep = self._event(run, call, answer)
@@ -210,6 +221,24 @@ def capped(books: Books, run: Run, events: list[Logged]) -> list[Logged]:
     run.told_cap = True
     message = f"the log of this run is full ({run.lines:,} lines): what comes now is dropped"
     return [Logged(time=books.clock.time(), level="warning", message=message)]
+
+
+def _sound(answer: Answer) -> Answer:
+    """The answer; or that it can't count, for a node's own program would never have sent it so."""
+    how = answer.outcome
+    if isinstance(how, Bad):
+        return answer
+    if not 0 <= how.weight < math.inf:
+        return _invalid(answer, f"a weight is finite and not negative, not {how.weight}")
+    try:
+        Metrics(metrics_of(how))
+    except AtollError as error:
+        return _invalid(answer, error.message)
+    return answer
+
+
+def _invalid(answer: Answer, why: str) -> Answer:
+    return msgspec.structs.replace(answer, outcome=Bad(failure="invalid", message=why[:4000]))
 
 
 def _size(manifest: Manifest) -> int:

@@ -106,7 +106,7 @@ class Run:
             self._accept(event)
         elif isinstance(event, Failed):
             self.calls.fail(event)
-            self.progress += event.failure != "late"
+            self.progress += event.failure != "late" and event.key != ""
         elif isinstance(event, Committed):
             self.round = event.round + 1
             self.progress += 1

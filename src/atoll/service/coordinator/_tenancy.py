@@ -95,6 +95,15 @@ class Tenancy:
         mine = [digest for digest in digests if self.owns(federation, digest)]
         return self._store.has(mine) if mine else set()
 
+    def wrong_size(self, objects: Mapping[str, int]) -> str:
+        """An object that is here, and has another size than this; empty when there is none. Asks the store."""
+        for digest, size in objects.items():
+            if self._size(digest) != size:
+                self._sizes.pop(digest, None)  # somebody said so, and the store knows
+                if self._size(digest) not in (0, size):
+                    return digest
+        return ""
+
     def held(self, federation: str, digests: Iterable[str]) -> dict[str, int]:
         """How many bytes have come of those that aren't whole."""
         digests = list(digests)
