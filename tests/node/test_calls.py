@@ -8,6 +8,7 @@ from typing import Any
 
 from node_world import Daemon, Death, Failed, Unfit, World, did, offer, probe
 
+from atoll.service.node import _desk
 from atoll.store import digest_bytes
 from atoll.wire import Bad, Good, Manifest, Verdict
 
@@ -141,6 +142,55 @@ def test_a_call_that_has_not_begun_is_dropped_when_it_is_cancelled(world: World,
     go.set()
     world.answers(1)
     assert begun == ["1.0.0.n"]
+
+
+def test_a_call_that_nobody_wants_may_end_soon_or_is_ended(world: World, daemon: Start, monkeypatch: Any):
+    """The node is free for what is wanted, and not at work for hours on what is not."""
+    monkeypatch.setattr(_desk, "SOON", 0.05)
+    begun, hang = threading.Event(), threading.Event()
+
+    def do(o: Any, s: Any, w: Any) -> Any:
+        if o and o.key == "1.0.0.n":
+            begun.set()
+            hang.wait(10)
+
+    node = daemon(do)
+    world.ask(offer("1.0.0.n"))
+    assert begun.wait(5)
+    world.until(lambda: world.polls[-1][0])
+    with world.changed:
+        world.open.clear()
+    world.order(cancel=["r/1.0.0.n"])
+    world.ask(offer("2.0.0.n", seq=2))
+    world.answers(1)
+    assert [answer.key for answer in world.accepted] == ["2.0.0.n"]
+    assert node.launcher.workers[0].ended.is_set()
+    assert len(node.launcher.workers) == 2
+    hang.set()
+
+
+def test_a_call_that_is_wanted_again_goes_on(world: World, daemon: Start, monkeypatch: Any):
+    monkeypatch.setattr(_desk, "SOON", 0.3)
+    begun, go = threading.Event(), threading.Event()
+
+    def do(o: Any, s: Any, w: Any) -> Any:
+        if o:
+            begun.set()
+            go.wait(10)
+
+    node = daemon(do)
+    world.ask(offer("1.0.0.n"))
+    assert begun.wait(5)
+    world.until(lambda: world.polls[-1][0])
+    world.order(cancel=["r/1.0.0.n"])
+    polls = len(world.polls)
+    world.until(lambda: len(world.polls) > polls + 1 and world.polls[-1][0])  # offered again, and in hand
+    later = threading.Event()
+    node.node.after(0.4, later.set)  # when what is unwanted would have been ended
+    assert later.wait(5)
+    go.set()
+    world.answers(1)
+    assert len(node.launcher.workers) == 1
 
 
 def test_a_run_that_is_over_takes_its_worker_with_it(world: World, daemon: Start):

@@ -131,7 +131,7 @@ class Crew:
         if not left.holds_worker(lane.needs):
             self._make_room(lane, left, can, can_begin)
         if left.holds_worker(lane.needs):
-            lane.starting, lane.attempt = True, lane.attempt + 1
+            lane.starting, lane.attempt, lane.begun = True, lane.attempt + 1, time.monotonic()
             claim = self._claims[lane, lane.attempt] = self._room.claim(lane.needs)
             left.take_worker(lane.needs)
             self._site.start(lane, lane.attempt, claim.devices)

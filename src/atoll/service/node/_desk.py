@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from atoll.service.node._crew import Crew
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from atoll.service.node._site import Site
     from atoll.service.workshop import Worker
 
+SOON = 1.0  # seconds that a call which nobody wants any more may go on for at least
 DEATHS = 10  # of workers with one call in hand, before the call is given up
 
 
@@ -71,14 +73,14 @@ class Desk:
         return held
 
     def cancel(self, ids: Iterable[str]) -> None:
-        """These are not wanted any more: what has not begun is dropped, what has goes on, and is not spoken of."""
+        """These are not wanted any more: what has not begun is dropped, what has may still end, if it does so soon.
+
+        After as long as another worker takes to start, the one at work on it is ended: the node is free for what is wanted.
+        """
         with self._lock:
             for id in ids:
-                held = self._held.get(id)
-                if held is not None:
-                    held.unwanted = True
-                    if not held.finished:
-                        self._drop_waiting(held)
+                if (held := self._held.get(id)) is not None:
+                    self._let_go(held)
 
     def drop(self, runs: Iterable[str]) -> None:
         """These runs are over: their workers end, and what was not finished is forgotten."""
@@ -157,6 +159,7 @@ class Desk:
                 finished = self._done(lane, told)
             elif isinstance(told, Ready):
                 lane.ready, lane.births = True, 0
+                lane.birth = time.monotonic() - lane.begun
                 self._crew.when_idle(lane)
             elif isinstance(told, Unfit):
                 self.unfit(lane, attempt, told.message, told.traceback)
@@ -193,9 +196,7 @@ class Desk:
             if known.digest == offer.digest:
                 known.unwanted = False
                 return None
-            known.unwanted = True  # another call stands under its key now
-            if not known.finished:
-                self._drop_waiting(known)
+            self._let_go(known)  # another call stands under its key now
         held = self._held[id] = Held.of(offer)
         held.here = self._site.here(offer)
         return held
@@ -301,6 +302,22 @@ class Desk:
         if lane is not None and held in lane.waiting:
             lane.waiting.remove(held)
             self._forget(held)
+
+    def _let_go(self, held: Held) -> None:
+        held.unwanted = True
+        lane = self._crew.get(held.run)
+        if not held.finished:
+            self._drop_waiting(held)
+        if lane is not None and lane.running is held:
+            self._site.after(max(SOON, lane.birth), partial(self._give_up, lane, held))
+
+    def _give_up(self, lane: Lane, held: Held) -> None:
+        """Nobody wants what a worker does, and it goes on with it."""
+        with self._lock:
+            if lane.running is held and held.unwanted:
+                self._crew.stop(lane, kill=True)
+                self._forget(held)
+                self._advance()
 
     def _forget(self, held: Held) -> None:
         held.finish()

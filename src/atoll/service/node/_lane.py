@@ -58,6 +58,8 @@ class Lane:
         self.timed = False  # whether a look at its idleness is due
         self.attempt = 0  # to start a worker
         self.births = 0  # of workers that died before they were ready
+        self.begun = 0.0  # when the last worker's start began
+        self.birth = 0.0  # seconds that it took to be ready
         self.served = time.monotonic()
         self.turn: float | None = None  # when its worker began its first call
 
