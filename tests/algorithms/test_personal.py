@@ -155,6 +155,33 @@ def test_ifca_averages_those_that_took_the_same_model(asked: Problem) -> None:
         assert history.rounds()[-1][f"train_cluster_{i}"] == pytest.approx(share)
 
 
+def test_ifcas_nodes_evaluate_the_model_that_fits_them() -> None:
+    client, server = atoll.ClientApp(), atoll.ServerApp()
+    wanted = {"node-0": -5.0, "node-1": 5.0, "node-2": 5.5}
+
+    def half(ctx: Any, models: Any) -> Any:
+        return IFCA.half(models, lambda model: abs(float(model["w"]) - wanted[ctx.node]))
+
+    @client.train
+    def train(ctx: Any, **models: Any) -> atoll.Update:
+        mine = half(ctx, models)
+        return mine.update({"w": mine.model["w"] + (wanted[ctx.node] - mine.model["w"]) / 2})
+
+    @client.evaluate
+    def evaluate(ctx: Any, **models: Any) -> dict[str, float]:
+        mine = half(ctx, models)
+        return {"off": min(mine.losses), "model": mine.cluster}
+
+    @server.main
+    def main(fleet: Any, ctx: Any) -> Any:
+        method = IFCA(others=[Arrays(w=np.array(1.0))])
+        return atoll.fit(method, fleet, initial={"w": np.array(-1.0)}, rounds=8, evaluate=atoll.Schedule())
+
+    history = atoll.simulate(server, client, nodes=3, watch=Watch())
+    assert history.rounds()[-1]["off"] < 0.3, "each by the model of its own kind"
+    assert history.rounds()[-1]["model"] == pytest.approx(2 / 3), "nodes 1 and 2 share the second"
+
+
 @pytest.mark.parametrize(
     ("others", "said"),
     [

@@ -29,6 +29,13 @@ def test_the_projects_clock_is_in_every_round_and_shown(timed):
     assert last.split()[-5:-2] == ["40", "s", "2:00"]
 
 
+def test_each_rounds_line_tells_the_time_of_the_clock(timed):
+    lines = [line for line in timed("run").out.splitlines() if line.startswith("round ")]
+    assert [f"virtual_time {time}" in line for time, line in zip((40, 80, 120), lines, strict=True)] == [
+        True
+    ] * 3
+
+
 def test_a_run_may_have_another_clock(timed, tmp_path):
     (tmp_path / "slower.json").write_text('{"nodes": [{"compute": 100}]}')
     there = timed.at(tmp_path)

@@ -14,7 +14,10 @@ Shell = Callable[..., object]
 
 def test_the_version_is_that_of_the_package(shell):
     assert shell("--version").out == f"atoll {atoll.__version__}\n"
-    assert shell("--version", "--json").document == {"schema": "atoll.version/1", "version": atoll.__version__}
+    assert shell("--version", "--json").document == {
+        "schema": "atoll.version/1",
+        "version": atoll.__version__,
+    }
 
 
 def test_help_shows_examples_first_then_every_command_and_exit_code(shell):
@@ -63,9 +66,20 @@ def test_help_after_other_words_is_the_command_s_own(shell):
 @pytest.mark.parametrize("words", [["--version"], ["--help"], ["__complete", "runs"]])
 def test_what_must_be_instant_imports_nothing_heavy(words, shell):
     program = f"import sys; from atoll.surfaces.cli import main; main({words!r}); print(*sys.modules, file=sys.stderr)"
-    ran = subprocess.run([sys.executable, "-c", program], env=shell.environment, capture_output=True, text=True, check=True)
+    ran = subprocess.run(
+        [sys.executable, "-c", program], env=shell.environment, capture_output=True, text=True, check=True
+    )
     loaded = set(ran.stderr.split())
-    assert not loaded & {"numpy", "msgspec", "argparse", "rich", "importlib.metadata", "inspect", "dataclasses", "json"}
+    assert not loaded & {
+        "numpy",
+        "msgspec",
+        "argparse",
+        "rich",
+        "importlib.metadata",
+        "inspect",
+        "dataclasses",
+        "json",
+    }
 
 
 def test_a_mistyped_command_is_answered_with_the_nearest_one(shell):
@@ -79,6 +93,11 @@ def test_a_mistyped_option_is_answered_with_the_nearest_one(shell):
     said = shell("run", "--sed", "3")
     assert said.code == 2
     assert "did you mean `--seed`?" in said.err
+
+
+def test_what_flower_calls_otherwise_is_answered_with_the_name_here(shell):
+    assert "did you mean `--set`?" in shell("run", "--run-config", "lr=0.1").err
+    assert "did you mean `--nodes`?" in shell("run", "--federation-config", "num-supernodes=3").err
 
 
 @pytest.mark.parametrize(
@@ -119,10 +138,12 @@ def test_completion_knows_every_command_and_option(shell_name, shell):
 def bash_completes(shell, script: Path, line: str) -> list[str]:
     words = line.split(" ")
     program = (
-        f"source {script}; atoll() {{ {sys.executable} -m atoll \"$@\"; }}; COMP_WORDS=({' '.join(w or chr(39) * 2 for w in words)}); "
+        f'source {script}; atoll() {{ {sys.executable} -m atoll "$@"; }}; COMP_WORDS=({" ".join(w or chr(39) * 2 for w in words)}); '
         f"COMP_CWORD={len(words) - 1}; _atoll; printf '%s\\n' \"${{COMPREPLY[@]}}\""
     )
-    ran = subprocess.run(["bash", "-c", program], env=shell.environment, capture_output=True, text=True, check=True)
+    ran = subprocess.run(
+        ["bash", "-c", program], env=shell.environment, capture_output=True, text=True, check=True
+    )
     return ran.stdout.split()
 
 

@@ -20,7 +20,7 @@ class IFCA:
 
     Ghosh et al. 2020, arXiv:2006.04088, algorithm 1 (model averaging), means by weight. A model that nobody took stays as it is.
     `others` are the models to begin with besides fit's `initial`; they have to differ, or no node can tell them apart.
-    State: `model` (the first, which fit evaluates and returns), `model_1`, `model_2` ... . The client's half is
+    State: `model` (the first, which fit returns), `model_1`, `model_2` ... . The client's half is
     `IFCA.half(models, loss)`, in `def train(ctx, **models)`. A round's `train_cluster_1` is the share of nodes, by weight, in it.
     The reply of a node that trained without it is refused. Raises `ConfigError` (`algorithm.invalid`).
     """
@@ -45,6 +45,10 @@ class IFCA:
                 raise invalid("IFCA", f"{name} is not like the first model: {wrong}")
         if len({a.digest for a in state.values()}) < len(state):
             raise invalid("IFCA", "two of the models are the same", "draw each with a seed of its own")
+        return state
+
+    def evaluated(self, state: State) -> State:
+        """All models: a node evaluates the one that fits it, `def evaluate(ctx, **models): half = IFCA.half(models, loss)`."""
         return state
 
     def round(self, state: State, ask: Ask) -> State:

@@ -6,7 +6,7 @@ Doesn't know what an algorithm does in a round.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from atoll.app._fleet import Fleet
 from atoll.app._rounds import Round
@@ -54,6 +54,15 @@ class Algorithm(Protocol):
         ...
 
 
+@runtime_checkable
+class Evaluated(Protocol):
+    """An algorithm that has more for the nodes to evaluate than the model."""
+
+    def evaluated(self, state: State) -> State:
+        """What the nodes' `evaluate` is given, by name."""
+        ...
+
+
 def fit(
     algorithm: Algorithm,
     fleet: Fleet,
@@ -90,12 +99,13 @@ def fit(
             ask = _Asking(fleet, schedule, configure(rnd.number) if configure else {}, line)
             state = algorithm.round(rnd.state, ask)
             metrics: dict[str, object] = {f"train_{n}": v for n, v in ask.noted.means().items()}
-            metrics.update(_evaluated(fleet, evaluate, state[MODEL], rnd.number))
+            shown = algorithm.evaluated(state) if isinstance(algorithm, Evaluated) else {MODEL: state[MODEL]}
+            metrics.update(_evaluated(fleet, evaluate, shown, rnd.number))
             if on_round is not None:
                 on_round(rnd, metrics)
             noted = Metrics(metrics)  # numpy's and torch's numbers are plain from here on
             rnd.commit(state, metrics=noted, score=_score(noted, best))
-            del state, rnd, ask  # what the next round begins from is the loop's, and may lie in files
+            del state, shown, rnd, ask  # what the next round begins from is the loop's, and may lie in files
     return loop.state[MODEL]
 
 
@@ -190,15 +200,15 @@ class _Means:
 def _evaluated(
     fleet: Fleet,
     evaluate: Schedule | Callable[[Arrays, int], Mapping[str, object]] | None,
-    model: Arrays,
+    shown: State,
     number: int,
 ) -> Mapping[str, object]:
     if evaluate is None:
         return {}
     if not isinstance(evaluate, Schedule):
-        return evaluate(model, number)
+        return evaluate(shown[MODEL], number)
     means = _Means()
-    for reply in fleet.ask(Task("evaluate", {MODEL: model}), evaluate):
+    for reply in fleet.ask(Task("evaluate", dict(shown)), evaluate):
         means.add(reply)
     return means.means()
 

@@ -291,7 +291,8 @@ class Record:
             )
         )
         if round > 0:
-            self.watch.committed(round, total, metrics, seconds)
+            virtual = {} if now is None else {"virtual_time": now}
+            self.watch.committed(round, total, {**metrics, **virtual}, seconds)
 
     def log(self, level: str, message: str, round: int | None = None, node: str = "") -> None:
         """A line in the run's log."""

@@ -56,7 +56,8 @@ class Retelling:
         elif isinstance(event, Committed):
             self.rounds = event.round
             if event.round > 0:
-                watch.committed(event.round, event.total, event.metrics, event.seconds)
+                virtual = {} if event.virtual_time is None else {"virtual_time": event.virtual_time}
+                watch.committed(event.round, event.total, {**event.metrics, **virtual}, event.seconds)
         elif isinstance(event, Logged):
             _logged(event, watch)
         elif isinstance(event, Finished):

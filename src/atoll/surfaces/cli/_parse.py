@@ -12,6 +12,8 @@ from atoll.surfaces.cli._command import Command, Option
 from atoll.surfaces.cli._table import COMMANDS, GROUPS, command, named
 from atoll.values import ConfigError, nearest, suggestion
 
+_ELSEWHERE = {"--run-config": "--set", "--federation-config": "--nodes"}  # what another framework calls it
+
 
 def parse(words: list[str]) -> tuple[Command, argparse.Namespace]:
     """The command and its values. Raises `ConfigError` (`cli.unknown-command`, `cli.unknown-option`, `cli.usage`)."""
@@ -92,6 +94,7 @@ def _unknown(found: Command, word: str) -> ConfigError:
             "cli.usage", f"atoll {found.name} takes no `{word}`", f"see `atoll {found.name} --help`"
         )
     option = word.partition("=")[0]
-    near = nearest(option, [flag for o in found.options for flag in o.flags if flag.startswith("--")])
+    here = [flag for o in found.options for flag in o.flags if flag.startswith("--")]
+    near = _ELSEWHERE[option] if _ELSEWHERE.get(option) in here else nearest(option, here)
     mend = f"did you mean `{near}`?" if near else f"see `atoll {found.name} --help`"
     return ConfigError("cli.unknown-option", f"atoll {found.name} has no option `{option}`", mend)
