@@ -252,6 +252,7 @@ def test_pieces_begin_where_lines_begin_and_nowhere_else(log: Path) -> None:
     assert (len(lines), more) == (10, False)
     assert piece(log, at, 12)[0] == log.read_text().splitlines(keepends=True)[10:12]
     assert piece(log, at + 3, 12) == ([], at + 3, False)
+    assert piece(log, 1 << 53, 12) == ([], 1 << 53, False)
 
 
 def test_the_export_of_a_coordinator_verifies_by_its_key(town: Town, tmp_path: Path) -> None:

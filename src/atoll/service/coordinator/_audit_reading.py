@@ -53,7 +53,7 @@ def piece(path: Path, at: int, until: int) -> tuple[list[str], int, bool]:
         return lines, at, False
     with path.open("rb") as file:
         if at:
-            file.seek(at - 1)
+            file.seek(min(at - 1, file.seek(0, 2)))  # beyond the end no disk has any bytes
             if file.read(1) != b"\n":  # no line begins there
                 return [], at, False
         while size < PIECE and (line := file.readline(_LINE + 1)).endswith(b"\n"):
