@@ -14,7 +14,7 @@ from verdict import examine
 
 @pytest.mark.parametrize(
     ("nodes", "rounds", "kills", "work"),
-    [pytest.param(3, 8, 12, 0.03), pytest.param(8, 20, 200, 0.2, marks=pytest.mark.chaos)],
+    [pytest.param(3, 6, 12, 0.03), pytest.param(8, 20, 200, 0.2, marks=pytest.mark.chaos)],
     ids=["short", "long"],
 )
 @pytest.mark.timeout(3600)
@@ -27,7 +27,7 @@ def test_two_hundred_kills_change_nothing(
 
 @pytest.mark.parametrize(
     ("rounds", "kills"),
-    [pytest.param(6, 30), pytest.param(60, 200, marks=pytest.mark.chaos)],
+    [pytest.param(4, 14), pytest.param(60, 200, marks=pytest.mark.chaos)],
     ids=["short", "long"],
 )
 @pytest.mark.timeout(3600)
@@ -40,7 +40,7 @@ def test_the_host_killed_with_its_coordinator_changes_nothing(
 
 @pytest.mark.parametrize(
     ("nodes", "rounds", "kills", "work"),
-    [pytest.param(4, 6, 25, 0.03), pytest.param(8, 20, 200, 0.2, marks=pytest.mark.chaos)],
+    [pytest.param(3, 4, 12, 0.03), pytest.param(8, 20, 200, 0.2, marks=pytest.mark.chaos)],
     ids=["short", "long"],
 )
 @pytest.mark.timeout(3600)
