@@ -83,7 +83,7 @@ async def drive(world: World) -> None:
     await program.finish()
 
 
-async def main(home: Path) -> None:
+async def play(home: Path) -> None:
     world = World(home, DirectoryStore(home / "objects"))
     await world.start()
     nodes = [OrdealNode(world, name) for name in NODES]
@@ -102,8 +102,12 @@ async def main(home: Path) -> None:
     await world.close()
 
 
-if __name__ == "__main__":
+def main(home: str) -> None:
     try:
-        asyncio.run(asyncio.wait_for(main(Path(sys.argv[1])), 100))
+        asyncio.run(asyncio.wait_for(play(Path(home)), 100))
     except Refusal as refusal:
         sys.exit(f"refused: {refusal.code}: {refusal}")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -3,31 +3,39 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 import atoll.service.coordinator._desk
 from atoll.journal import Accepted, Committed, Failed, Finished, SqliteJournal
 from atoll.values import FAILPOINTS
+from forked import Ready
+from forked import ready as make_ready
 
 ORDEAL = Path(__file__).with_name("desk_ordeal.py")
 POINTS = sorted(name for name in FAILPOINTS if name.startswith("coordinator."))
 assert atoll.service.coordinator._desk
 
 
-def run(home: Path, failpoint: str = "") -> int:
-    environment = {**os.environ, "ATOLL_FAILPOINT": failpoint}
-    ended = subprocess.run(
-        [sys.executable, str(ORDEAL), str(home)], env=environment, capture_output=True, text=True, timeout=110
-    )
-    assert ended.returncode in (0, -signal.SIGKILL), ended.stderr
-    return ended.returncode
+@pytest.fixture(scope="module")
+def ready() -> Iterator[Ready]:
+    """What every ordeal is a fork of: imports take longer than an ordeal."""
+    with make_ready(ORDEAL) as process:
+        yield process
+
+
+def run(ready: Ready, home: Path, failpoint: str = "") -> int:
+    errors = home / "stderr"
+    code = ready.start(str(home), errors=errors, failpoint=failpoint).wait(110)
+    assert code in (0, -signal.SIGKILL), errors.read_text()
+    return code
 
 
 def audited(home: Path) -> Counter[str | tuple[str, str]]:
@@ -43,10 +51,12 @@ def audited(home: Path) -> Counter[str | tuple[str, str]]:
 
 
 @pytest.mark.parametrize("point", POINTS)
-def test_a_kill_at_every_failpoint_loses_nothing_and_counts_nothing_twice(tmp_path: Path, point: str) -> None:
-    killed = [run(tmp_path, f"{point}:{passage}") for passage in (1, 3)]
+def test_a_kill_at_every_failpoint_loses_nothing_and_counts_nothing_twice(
+    ready: Ready, tmp_path: Path, point: str
+) -> None:
+    killed = [run(ready, tmp_path, f"{point}:{passage}") for passage in (1, 3)]
     assert -signal.SIGKILL in killed, "it was never passed"
-    assert run(tmp_path) == 0
+    assert run(ready, tmp_path) == 0
     journal = SqliteJournal(tmp_path)
     events = [e for _, e in journal.events("ordeal")]
     journal.close()

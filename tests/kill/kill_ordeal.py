@@ -5,15 +5,14 @@ from __future__ import annotations
 import os
 import select
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from atoll.journal import Accepted, Committed, History, SqliteJournal
+from forked import Forked, Ready
 
-HERE = Path(__file__).parent
+RUN = Path(__file__).with_name("run.py")
 
 
 @dataclass
@@ -39,6 +38,7 @@ class Ordeal:
     """A run that is killed again and again until it is finished."""
 
     folder: Path
+    ready: Ready
     save: str = "always"
     workers: int = 0
     kills: list[Seen] = field(default_factory=list)
@@ -48,29 +48,21 @@ class Ordeal:
         os.mkfifo(self.folder / "bell")
         self._bell = os.open(self.folder / "bell", os.O_RDWR | os.O_NONBLOCK)
 
-    def start(self, *, failpoint: str = "") -> subprocess.Popen[bytes]:
+    def start(self, *, failpoint: str = "") -> Forked:
         """A process that runs it, or goes on with it."""
-        env = {
-            **os.environ,
-            "LEDGER": str(self.folder / "ledger"),
-            "BELL": str(self.folder / "bell"),
-            "ATOLL_FAILPOINT": failpoint,
-        }
-        command = [
-            sys.executable,
-            str(HERE / "run.py"),
+        return self.ready.start(
             str(self.folder / "home"),
             self.save,
             str(self.workers),
-        ]
-        with open(self.folder / "stderr", "ab") as errors:
-            return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=errors)
+            errors=self.folder / "stderr",
+            failpoint=failpoint,
+            LEDGER=str(self.folder / "ledger"),
+            BELL=str(self.folder / "bell"),
+        )
 
-    def wait(self, child: subprocess.Popen[bytes]) -> int:
+    def wait(self, child: Forked) -> int:
         """Wait for its end; a death by kill is noted together with what was durable then."""
         code = child.wait(60)
-        assert child.stdout
-        child.stdout.close()
         assert code in (0, -signal.SIGKILL), (self.folder / "stderr").read_text()
         if code:
             self.kills.append(self._seen())
@@ -83,14 +75,13 @@ class Ordeal:
         until = time.perf_counter() + spin
         while time.perf_counter() < until:
             pass
-        child.send_signal(signal.SIGKILL)
+        child.kill()
         return self.wait(child)
 
-    def hear(self, child: subprocess.Popen[bytes], lines: int) -> None:
+    def hear(self, child: Forked, lines: int) -> None:
         """Wait until so many more trainings are noted, or the process has ended."""
-        assert child.stdout
         for _ in range(lines):
-            ready, _, _ = select.select([self._bell, child.stdout], [], [], 60)
+            ready, _, _ = select.select([self._bell, child], [], [], 60)
             if self._bell not in ready:
                 return
             while os.read(self._bell, 1) != b"\n":

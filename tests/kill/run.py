@@ -22,4 +22,5 @@ def main(home: str, save: str, workers: str) -> None:
     journal.close()
 
 
-main(*sys.argv[1:])
+if __name__ == "__main__":
+    main(*sys.argv[1:])

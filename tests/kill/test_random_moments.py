@@ -15,6 +15,7 @@ import pytest
 from kill_ordeal import Ordeal
 
 from atoll.journal import History
+from forked import Ready
 
 KILLS = 10  # in each of two tests
 
@@ -27,21 +28,23 @@ def moments(salt: str) -> random.Random:
 
 @pytest.mark.parametrize("number", range(2))
 def test_a_run_killed_at_random_moments_ends_with_the_same_model(
-    number: int, tmp_path: Path, undisturbed: History
+    number: int, tmp_path: Path, ready: Ready, undisturbed: History
 ) -> None:
-    kill_again_and_again(KILLS, moments(f"always {number}"), tmp_path, undisturbed)
+    kill_again_and_again(KILLS, moments(f"always {number}"), tmp_path, ready, undisturbed)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(1800)
-def test_hundreds_of_kills_change_nothing_either(tmp_path: Path, undisturbed: History) -> None:
-    kill_again_and_again(300, moments("long"), tmp_path, undisturbed)
+def test_hundreds_of_kills_change_nothing_either(tmp_path: Path, ready: Ready, undisturbed: History) -> None:
+    kill_again_and_again(300, moments("long"), tmp_path, ready, undisturbed)
 
 
-def kill_again_and_again(kills: int, chance: random.Random, folder: Path, undisturbed: History) -> None:
+def kill_again_and_again(
+    kills: int, chance: random.Random, folder: Path, ready: Ready, undisturbed: History
+) -> None:
     killed, attempt = 0, 0
     while killed < kills:
-        ordeal = Ordeal(folder / f"run-{attempt}")
+        ordeal = Ordeal(folder / f"run-{attempt}", ready)
         while killed < kills and ordeal.kill_after(chance.randint(1, 3), chance.uniform(0, 4e-3)):
             killed += 1
             if ordeal.ended():
@@ -53,9 +56,9 @@ def kill_again_and_again(kills: int, chance: random.Random, folder: Path, undist
 
 
 def test_a_run_that_saves_only_what_is_worth_it_ends_with_the_same_model(
-    tmp_path: Path, undisturbed: History
+    tmp_path: Path, ready: Ready, undisturbed: History
 ) -> None:
-    chance, ordeal = moments("auto"), Ordeal(tmp_path / "run", save="auto")
+    chance, ordeal = moments("auto"), Ordeal(tmp_path / "run", ready, save="auto")
     for _ in range(3):
         if not ordeal.kill_after(chance.randint(3, 6), chance.uniform(0, 4e-3)):
             break
@@ -65,9 +68,9 @@ def test_a_run_that_saves_only_what_is_worth_it_ends_with_the_same_model(
 
 
 def test_a_pooled_run_killed_at_random_moments_ends_with_the_same_model(
-    tmp_path: Path, undisturbed: History
+    tmp_path: Path, ready: Ready, undisturbed: History
 ) -> None:
-    chance, ordeal = moments("pool"), Ordeal(tmp_path / "run", workers=2)
+    chance, ordeal = moments("pool"), Ordeal(tmp_path / "run", ready, workers=2)
     for _ in range(4):
         if not ordeal.kill_after(chance.randint(2, 5), chance.uniform(0, 4e-3)):
             break
@@ -77,9 +80,9 @@ def test_a_pooled_run_killed_at_random_moments_ends_with_the_same_model(
 
 
 def test_a_killed_worker_is_replaced_and_the_run_ends_with_the_same_model(
-    tmp_path: Path, undisturbed: History
+    tmp_path: Path, ready: Ready, undisturbed: History
 ) -> None:
-    chance, ordeal = moments("worker"), Ordeal(tmp_path / "run", workers=2)
+    chance, ordeal = moments("worker"), Ordeal(tmp_path / "run", ready, workers=2)
     child = ordeal.start()
     for _ in range(3):
         ordeal.hear(child, chance.randint(1, 3))
