@@ -61,7 +61,8 @@ demo: $(VENV)/.demo ## an app from its template, run on real data (installs what
 	@echo; echo "the app is demo/my-app and the model demo/model.safetensors; now try:"; echo
 	@echo "    source $(BIN)/activate && cd demo/my-app && atoll run --nodes 50 --seed 7"
 
-test: $(VENV)/.dev system lint types floors dead deps ## everything but what takes minutes (installs what it needs)
+test: $(VENV)/.dev system ## everything but what takes minutes (installs what it needs)
+	@$(MAKE) --jobs=$(CPUS) lint types floors dead deps
 	@$(PYTEST) -n $(CPUS) --dist loadfile -m "not long and not chaos"
 
 SYSTEM := dataset-fashion-mnist
