@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from typist import typed
+
 import atoll
 from atoll import Arrays
 
@@ -108,9 +110,7 @@ class Place:
         self._daemons.remove(process)
 
     def __call__(self, *words: str, inside: Path | None = None) -> Said:
-        with self.start(*words, inside=inside) as process:
-            out, err = process.communicate(timeout=110)
-        return Said(process.returncode, out, err)
+        return Said(*typed(words, self.environment, inside or self.folder, timeout=110))
 
     def well(self, *words: str, inside: Path | None = None) -> Said:
         """A command that has to end well."""

@@ -7,25 +7,39 @@ import select
 import shlex
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
 import pytest
 from federation_world import Place, Said, free_port, write_app
+from typist import CLOCK, typed
 
 from atoll.identity import Key
 
 
 class Town:
-    """A coordinator; each person has contexts and runs of their own."""
+    """A coordinator; each person has contexts and runs of their own. Time goes by when it is told to, too.
 
-    def __init__(self, place: Place, **settings: object) -> None:
-        self.place, self.home, port = place, place.folder / "coordinator", free_port()
-        self.url = f"https://127.0.0.1:{port}"
+    `way`: a port at which others reach it, if that isn't its own.
+    """
+
+    def __init__(self, place: Place, *, port: str = "", way: int = 0, **settings: object) -> None:
+        self.place, self.home, self.port = place, place.folder / "coordinator", port or free_port()
+        self._later = place.folder / "later"
+        self.clock = {
+            "PYTHONPATH": f"{CLOCK}:{place.environment['PYTHONPATH']}",
+            "ATOLL_TEST_LATER": str(self._later),
+        }
+        self.url = f"https://127.0.0.1:{way or self.port}"
         if settings:
             self._serve(
-                {"home": str(self.home), "port": int(port), "tls": True, "public_url": self.url, **settings}
+                {
+                    "home": str(self.home),
+                    "port": int(self.port),
+                    "tls": True,
+                    "public_url": self.url,
+                    **settings,
+                }
             )
             self.first = (self.home / "first-administrator").read_text().strip()
         else:
@@ -34,9 +48,8 @@ class Town:
 
     def start(self) -> str:
         """Begin, or begin again; the first administrator's link, if nobody has taken it up."""
-        port = self.url.rpartition(":")[2]
-        words = ("--port", port, "--tls", "--public-url", self.url, "--home", str(self.home))
-        return str(self.place.daemon("coordinator", "start", *words)["link"])
+        words = ("--port", self.port, "--tls", "--public-url", self.url, "--home", str(self.home))
+        return str(self.place.daemon("coordinator", "start", *words, env=self.clock)["link"])
 
     def end(self) -> None:
         """Let it end; it may begin again."""
@@ -48,7 +61,11 @@ class Town:
         command = [sys.executable, "-m", "atoll.service.coordinator", str(path)]
         with (self.place.folder / "daemon-c.log").open("w") as log:
             child = subprocess.Popen(
-                command, env=self.place.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                command,
+                env={**self.place.environment, **self.clock},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
             )
         self.place._daemons.append(child)  # type: ignore[arg-type]
         until = time.monotonic() + 30
@@ -58,16 +75,19 @@ class Town:
             select.select([], [], [], 0.01)
 
     def begin(self, who: str, *words: str, inside: Path | None = None) -> subprocess.Popen[str]:
-        env = {
+        return self.place.start(*words, env=self.theirs(who), inside=inside)
+
+    def theirs(self, who: str) -> dict[str, str]:
+        """What is not as it is everywhere here, for a person."""
+        return {
+            **self.clock,
             "ATOLL_CONFIG": str(self.place.folder / who),
             "ATOLL_HOME": str(self.place.folder / f"{who}-home"),
         }
-        return self.place.start(*words, env=env, inside=inside)
 
     def __call__(self, who: str, *words: str, inside: Path | None = None) -> Said:
-        with self.begin(who, *words, inside=inside) as process:
-            out, err = process.communicate(timeout=100)
-        return Said(process.returncode, out, err)
+        env = {**self.place.environment, **self.theirs(who)}
+        return Said(*typed(words, env, inside or self.place.folder, timeout=100))
 
     def well(self, who: str, *words: str, inside: Path | None = None) -> Said:
         said = self(who, *words, inside=inside)
@@ -91,6 +111,17 @@ class Town:
         assert node.stdout.readline(), node.stderr.read() if node.stderr else ""
         return node
 
+    def later(self, seconds: float) -> None:
+        """So much time has gone by, for everybody here."""
+        before = float(self._later.read_text()) if self._later.exists() else 0.0
+        (new := self._later.with_suffix(".new")).write_text(str(before + seconds))
+        new.replace(self._later)
+
+    def expires(self, name: str) -> float:
+        """When a member's credential ends."""
+        users = self.well("root", "user", "ls", "--all", "--json").document["users"]
+        return next(float(u["expires"]) for u in users if u["name"] == name)
+
     def status(self, name: str) -> str:
         nodes = self.well("root", "node", "ls", "--json").document["nodes"]
         return next((str(n["status"]) for n in nodes if n["name"] == name), "")
@@ -106,11 +137,6 @@ def ended(node: subprocess.Popen[str]) -> str:
 def stop(node: subprocess.Popen[str]) -> None:
     node.terminate()
     node.communicate(timeout=30)
-
-
-def pause(seconds: float) -> None:
-    """Let time pass, on the clock of the coordinator, which is this machine's."""
-    threading.Event().wait(max(0.0, seconds))
 
 
 @pytest.fixture
@@ -155,12 +181,12 @@ def test_a_node_goes_on_with_a_new_key_and_the_old_one_is_nobodys(town: Town):
 
 
 def test_an_invitation_that_is_over_lets_nobody_in_and_one_that_was_answered_into_the_void_does(town: Town):
-    late = town.well("root", "invite", "node", "site-a", "--ttl", "1s", "--json").document
-    asked = town.well("root", "invite", "node", "site-b", "--ttl", "20s", "--json").document
+    late = town.well("root", "invite", "node", "site-a", "--ttl", "1m", "--json").document
+    asked = town.well("root", "invite", "node", "site-b", "--ttl", "2m", "--json").document
     words = (*shlex.split(asked["command"])[1:], "--home", str(town.place.folder / "b"))
     first = town.well("site-b", *words).out
     (town.place.folder / "b" / "coordinator.json").unlink()  # as if it had been killed before it heard
-    pause(asked["expires"] - time.time() + 1.5)
+    town.later(asked["expires"] - time.time() + 1.5)
     said = town("site-a", *shlex.split(late["command"])[1:], "--home", str(town.place.folder / "a"))
     assert (said.code, "ask for a new one" in said.err) == (1, True)
     assert town.well("site-b", *words).out == first
@@ -194,13 +220,19 @@ def test_an_authority_for_which_another_key_vouches_is_not_taken(town: Town):
 
 
 def test_a_credential_renews_itself_while_a_node_runs_and_has_to_be_approved_after_it_was_away(place: Place):
-    town = Town(place, machine_lifetime=8.0)
+    lifetime = 8.0
+    town = Town(place, machine_lifetime=lifetime)
     home = town.joined("site-a")
-    node, begun = town.started(home), time.monotonic()
-    while time.monotonic() - begun < 10:  # more than a lifetime
-        assert town.status("site-a") == "here"
+    node, begun = town.started(home), time.time()
+    until = time.monotonic() + 60
+    while town.expires("site-a") < begun + lifetime + 1:  # until it was renewed, not only at its start
+        assert time.monotonic() < until
+        select.select([], [], [], 0.05)
+    town.later(begun + lifetime - time.time() + 0.2)  # more than the life of what it began with
+    assert town.status("site-a") == "here"
+    assert town.well("site-a", "node", "rotate", "--home", str(home), "--json").document["name"] == "site-a"
     stop(node)
-    pause(8.5)
+    town.later(lifetime + 0.5)
     node = town.begin("site-a", "node", "start", "--home", str(home), "--json")
     assert node.stderr is not None
     assert node.stdout is not None

@@ -8,7 +8,6 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from federation_world import Place, free_port, same, write_app
@@ -23,8 +22,7 @@ from atoll import Arrays
 from atoll.identity import Key
 from atoll.surfaces._audit import verify
 
-CLOCK = str(Path(__file__).parent / "clock")
-SETTINGS = ("--set", "pause=0.1", "--seed", "6")
+SEED = ("--seed", "6")
 
 
 class Village(Town):
@@ -37,25 +35,16 @@ class Village(Town):
         self.homes = [self.joined(f"node-{i}") for i in range(2)]
         self.nodes = [self.started(home) for home in self.homes]
 
-    def begin(self, who: str, *words: str, inside: Path | None = None) -> Any:
-        source = self.place.environment["PYTHONPATH"]
-        env = {
-            "ATOLL_CONFIG": str(self.place.folder / who),
-            "ATOLL_HOME": str(self.place.folder / f"{who}-home"),
-            "PYTHONPATH": f"{CLOCK}:{source}" if who in self.skew else source,
-            "ATOLL_TEST_SKEW": str(self.skew.get(who, 0)),
-        }
-        return self.place.start(*words, env=env, inside=inside)
+    def theirs(self, who: str) -> dict[str, str]:
+        return {**super().theirs(who), "ATOLL_TEST_SKEW": str(self.skew.get(who, 0))}
 
     def run(self, name: str, rounds: int, *words: str) -> None:
         """Begin a run, which goes on."""
-        words = ("--detach", "--name", name, "--set", f"rounds={rounds}", *SETTINGS, *words)
+        words = ("--detach", "--name", name, "--set", f"rounds={rounds}", "--set", "pause=0.1", *SEED, *words)
         self.well("root", "run", *words, inside=self.app)
 
     def until(self, name: str, rounds: int) -> None:
         """Wait until so many rounds are done."""
-        with self.begin("root", "log", name, "--follow", "--json") as following:
-            following.kill()
         end = time.monotonic() + 60
         while len(self.shown(name)["rounds"]) < rounds:
             assert time.monotonic() < end, self.place.logs()
@@ -86,12 +75,12 @@ def village(place: Place) -> Iterator[Village]:
 
 def simulated(village: Village, rounds: int) -> Arrays:
     words = ("--on", "simulation", "--nodes", "2", "--name", "simulated", "--set", f"rounds={rounds}")
-    village.well("root", "run", *words, *SETTINGS, inside=village.app)
+    village.well("root", "run", *words, *SEED, inside=village.app)
     return village.model("simulated", "--on", "simulation")
 
 
 def test_a_node_takes_a_new_key_while_a_run_goes_on_and_nothing_is_lost(village: Village):
-    home, rounds = village.homes[1], 40
+    home, rounds = village.homes[1], 24
     old = Key.load(home / "key.pem").id
     village.run("long", rounds)
     village.until("long", 2)
@@ -114,7 +103,7 @@ def test_a_node_takes_a_new_key_while_a_run_goes_on_and_nothing_is_lost(village:
 
 
 def test_a_run_goes_on_without_a_node_that_is_revoked(village: Village):
-    village.run("long", 30)
+    village.run("long", 20)
     village.until("long", 2)
     begun = time.monotonic()
     village.well("root", "node", "revoke", "node-1", "--why", "its disk was stolen")
@@ -122,7 +111,7 @@ def test_a_run_goes_on_without_a_node_that_is_revoked(village: Village):
     assert time.monotonic() - begun < 15, "its poll would have waited for longer"
     village.well("root", "log", "long", "--follow")
     shown = village.shown("long")
-    assert (shown["status"], len(shown["rounds"])) == ("finished", 30)
+    assert (shown["status"], len(shown["rounds"])) == ("finished", 20)
     assert "node-1" in str(shown["failures"]), shown["failures"]
     assert "node-0" not in str(shown["failures"])
     lines = village.well("root", "log", "long", "--json").document["lines"]
@@ -142,22 +131,24 @@ def test_clocks_that_are_an_hour_off_keep_nobody_out(skew: dict[str, int], place
 
 
 def test_a_node_waits_while_somebody_else_answers_in_the_coordinators_place(place: Place):
-    town = Town(place)
-    home = town.joined("site-a")
-    node = town.started(home)
-    town.end()
-    port, other = town.url.rpartition(":")[2], str(place.folder / "other")
-    place.daemon("coordinator", "start", "--port", port, "--tls", "--public-url", town.url, "--home", other)
-    assert node.stderr is not None
-    said = next(line for line in iter(node.stderr.readline, "") if "is not to be trusted" in line)
-    assert "it may be somebody else; ask its administrator" in said
-    told = town("root", "node", "ls")
-    assert (told.code, "it may be somebody else" in told.err) == (1, True), told.err
-    town.end()
-    town.start()
-    assert next(line for line in iter(node.stderr.readline, "") if "the coordinator is back" in line)
-    assert town.status("site-a") == "here"
-    stop(node)
+    own, others = free_port(), free_port()
+    with FaultyWay(int(own), http=False) as way:
+        town = Town(place, port=own, way=way.port)
+        node = town.started(town.joined("site-a"))
+        words = ("--port", others, "--tls", "--public-url", town.url, "--home", str(place.folder / "other"))
+        place.daemon("coordinator", "start", *words)
+        way.target = int(others)
+        way.break_all()
+        assert node.stderr is not None
+        said = next(line for line in iter(node.stderr.readline, "") if "is not to be trusted" in line)
+        assert "it may be somebody else; ask its administrator" in said
+        told = town("root", "node", "ls")
+        assert (told.code, "it may be somebody else" in told.err) == (1, True), told.err
+        way.target = int(own)
+        way.break_all()
+        assert next(line for line in iter(node.stderr.readline, "") if "the coordinator is back" in line)
+        assert town.status("site-a") == "here"
+        stop(node)
 
 
 class Lost:

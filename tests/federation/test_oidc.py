@@ -16,7 +16,7 @@ from federation_world import Place, write_app
 sys.path.append(str(Path(__file__).parents[1] / "coordinator"))
 
 from issuer_process import CLIENT, Issuer, issuer
-from test_enrolment import Town, pause
+from test_enrolment import Town
 
 from atoll.identity import Key
 
@@ -74,11 +74,11 @@ def test_somebody_logs_in_and_is_let_in_by_their_address_and_runs_an_app(place: 
 
 
 def test_a_credential_that_is_over_is_renewed_by_a_login_and_nobody_else(place: Place, one: Issuer):
-    town = opened(place, one, user_lifetime=8.0)
+    town = opened(place, one, user_lifetime=60.0)
     town.well("ada", *town.invited("user", ADA, "--role", "scientist"))
     (path,) = (place.folder / "ada" / "keys").glob("*[0-9].pem")
     before = Key.load(path).id
-    pause(8.5)
+    town.later(60.5)
     over = town("ada", "whoami")
     assert (over.code, "log in again: atoll login URL" in over.err) == (1, True), over
     one.people(email=ADA)

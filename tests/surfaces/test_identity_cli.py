@@ -22,6 +22,10 @@ import pytest
 import atoll
 from atoll.identity import Key
 
+sys.path.append(str(Path(__file__).parents[1] / "federation"))
+
+from typist import typed
+
 
 @dataclass(frozen=True)
 class Said:
@@ -74,17 +78,17 @@ class Town:
     def config(self, who: str) -> Path:
         return self.folder / who / "config"
 
-    def begin(self, who: str, *words: str) -> subprocess.Popen[str]:
+    def theirs(self, who: str) -> dict[str, str]:
         kept = {n: v for n, v in os.environ.items() if n not in ("ATOLL_CONTEXT", "ATOLL_TOKEN")}
-        env = {**kept, "ATOLL_HOME": str(self.folder / who / "home"), "ATOLL_CONFIG": str(self.config(who)),
-               "PYTHONPATH": str(Path(atoll.__file__).parents[1])}  # fmt: skip
-        return subprocess.Popen([sys.executable, "-m", "atoll", *words], env=env, text=True, stdin=subprocess.DEVNULL,
-                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
+        return {**kept, "ATOLL_HOME": str(self.folder / who / "home"), "ATOLL_CONFIG": str(self.config(who)),
+                "PYTHONPATH": str(Path(atoll.__file__).parents[1])}  # fmt: skip
+
+    def begin(self, who: str, *words: str) -> subprocess.Popen[str]:
+        return subprocess.Popen([sys.executable, "-m", "atoll", *words], env=self.theirs(who), text=True,
+                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
 
     def __call__(self, who: str, *words: str) -> Said:
-        with self.begin(who, *words) as process:
-            out, err = process.communicate(timeout=60)
-        return Said(process.returncode, out, err)
+        return Said(*typed(words, self.theirs(who), Path.cwd(), timeout=60))
 
     def well(self, who: str, *words: str) -> Said:
         said = self(who, *words)
@@ -319,7 +323,15 @@ def test_with_a_token_one_is_told_to_log_in(tmp_path: Path, town: Town):
     assert (said.code, "atoll login LINK" in said.err) == (2, True)
 
 
-@pytest.mark.parametrize("point", ["before-record", "after-record", "before-audit", "after-audit"])
+@pytest.mark.parametrize(
+    "point",
+    [
+        pytest.param("before-record", marks=pytest.mark.long),
+        "after-record",
+        pytest.param("before-audit", marks=pytest.mark.long),
+        "after-audit",
+    ],
+)
 def test_a_coordinator_that_is_killed_at_each_step_of_enrolment_burns_nothing(tmp_path: Path, point: str):
     town = Town(tmp_path)
     steps: list[tuple[str, list[str]]] = [("root", ["login", town.first])]
