@@ -74,7 +74,7 @@ def door(world: World, bundle: bytes = b"") -> Iterator[str]:
     """Serve a world; gives its address."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("_Door", (Door,), {"world": world, "bundle": bundle}))
     server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
     try:
         yield f"http://127.0.0.1:{server.server_address[1]}"
     finally:
@@ -83,9 +83,10 @@ def door(world: World, bundle: bytes = b"") -> Iterator[str]:
 
 
 class Process:
-    """A daemon of its own, for a `with`; one that is killed by a failpoint begins again without it."""
+    """A daemon of its own, for a `with`; one that is killed by its failpoint begins again without it."""
 
-    def __init__(self, folder: Path, url: str, **settings: Any) -> None:
+    def __init__(self, folder: Path, url: str, *, failpoint: str = "", **settings: Any) -> None:
+        self._failpoint = failpoint
         self._file = folder / "settings.json"
         known = {"coordinator": Address(url), "name": "n", "home": str(folder / "home")}
         self._file.write_bytes(msgspec.json.encode(NodeSettings(**{**known, **settings})))
@@ -94,7 +95,8 @@ class Process:
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
-        self.child = self._start({})
+        self.child = self._start({"ATOLL_FAILPOINT": self._failpoint})
+        threading.Thread(target=self._again, args=(self.child,), daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -105,12 +107,6 @@ class Process:
         finally:
             self.child.kill()
             self.child.wait()
-
-    def restart(self, failpoint: str) -> None:
-        """End, and begin anew with a failpoint armed; when it has killed the daemon, begin once more."""
-        self.end()
-        self.child = self._start({"ATOLL_FAILPOINT": failpoint})
-        threading.Thread(target=self._again, args=(self.child,), daemon=True).start()
 
     def end(self) -> int:
         self.child.send_signal(signal.SIGTERM)
