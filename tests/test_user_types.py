@@ -85,56 +85,7 @@ WRONG = {
 }  # fmt: skip
 
 
-FRAMEWORKS = (
-    "jax flax optax keras tensorflow transformers lightning xgboost sklearn datasets"  # this app has none
-)
-
-
-def _mypy(folder: Path, text: str, *, reads: str = "") -> str:
-    """What mypy says of an app; `reads`: the one framework that it has."""
-    (folder / "user.py").write_text(text)
-    skipped = ",".join(f"mypy-{name}.*" for name in FRAMEWORKS.split() if name != reads)
-    (folder / "mypy.ini").write_text(f"[mypy]\n[{skipped}]\nfollow_imports = skip\nfollow_imports_for_stubs = true\n")
-    command = [
-        sys.executable,
-        "-m",
-        "mypy",
-        "--strict",
-        "--no-error-summary",
-        "--cache-dir",
-        str(_cache()),
-        "user.py",
-    ]
-    return subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, env={**os.environ, "NO_COLOR": "1"}
-    ).stdout
-
-
-def _cache() -> Path:
-    return Path(__file__).parents[1] / ".mypy_cache" / "user"
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _needs_mypy():
-    if importlib.util.find_spec("mypy") is None:
-        pytest.skip("mypy is not installed")
-
-
-def test_a_typed_app_has_the_types_that_are_documented(tmp_path):
-    assert _mypy(tmp_path, APP) == ""
-
-
-def test_mistakes_are_seen_before_they_are_run(tmp_path):
-    before = "import atoll\nclient, server = atoll.ClientApp(), atoll.ServerApp()\n"
-    said = _mypy(tmp_path, before + "\n".join(WRONG)).splitlines()
-    told = {number: line for line in said for number in [int(line.split(":")[1])] if ": error:" in line}
-    for number, (mistake, words) in enumerate(WRONG.items(), start=3):
-        assert words in told.get(number, "nothing"), f"{mistake}: {told.get(number, 'nothing')}"
-
-
-def test_torch_models_have_types_too(tmp_path):
-    pytest.importorskip("torch")
-    text = """
+TORCH = """
 import torch
 from typing import assert_type
 from atoll import Arrays
@@ -144,4 +95,57 @@ net = torch.nn.Linear(2, 3)
 assert_type(get_arrays(net), Arrays)
 set_arrays(net, get_arrays(net))
 """
-    assert _mypy(tmp_path, text, reads="torch") == ""
+
+MISTAKES = "import atoll\nclient, server = atoll.ClientApp(), atoll.ServerApp()\n" + "\n".join(WRONG)
+FRAMEWORKS = (
+    "jax flax optax keras tensorflow transformers lightning xgboost sklearn datasets"  # these apps have none
+)
+
+
+@pytest.fixture(scope="module")
+def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    """What mypy says of each of the apps; it reads them together, and what they import once."""
+    if importlib.util.find_spec("mypy") is None:
+        pytest.skip("mypy is not installed")
+    folder = tmp_path_factory.mktemp("apps")
+    apps = {"typed.py": APP, "mistaken.py": MISTAKES}
+    if importlib.util.find_spec("torch") is not None:
+        apps["torch_user.py"] = TORCH
+    for name, text in apps.items():
+        (folder / name).write_text(text)
+    skipped = ",".join(f"mypy-{name}.*" for name in FRAMEWORKS.split())
+    (folder / "mypy.ini").write_text(
+        f"[mypy]\n[{skipped}]\nfollow_imports = skip\nfollow_imports_for_stubs = true\n"
+    )
+    words = ["--strict", "--no-error-summary", "--cache-dir", str(_cache()), *apps]
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", *words],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "NO_COLOR": "1"},
+    )
+    lines = done.stdout.splitlines()
+    assert done.returncode == 1, "mypy could not read them: " + done.stdout + done.stderr
+    assert all(line.startswith(tuple(apps)) for line in lines), done.stdout
+    return {name: [line for line in lines if line.startswith(name)] for name in apps}
+
+
+def _cache() -> Path:
+    return Path(__file__).parents[1] / ".mypy_cache" / "user"
+
+
+def test_a_typed_app_has_the_types_that_are_documented(said: dict[str, list[str]]) -> None:
+    assert said["typed.py"] == []
+
+
+def test_mistakes_are_seen_before_they_are_run(said: dict[str, list[str]]) -> None:
+    told = {int(line.split(":")[1]): line for line in said["mistaken.py"] if ": error:" in line}
+    for number, (mistake, words) in enumerate(WRONG.items(), start=3):
+        assert words in told.get(number, "nothing"), f"{mistake}: {told.get(number, 'nothing')}"
+
+
+def test_torch_models_have_types_too(said: dict[str, list[str]]) -> None:
+    if "torch_user.py" not in said:
+        pytest.skip("torch is not installed")
+    assert said["torch_user.py"] == []
