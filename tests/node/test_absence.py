@@ -35,6 +35,21 @@ def test_an_answer_waits_for_the_coordinator(world: World, daemon: Start):
     assert any("can't be reached" in text for text in node.warned)
 
 
+def test_a_coordinator_that_is_back_is_heard_at_once_also_when_it_has_nothing_to_say(
+    world: World, daemon: Start
+):
+    world.beat = 60.0
+    node = daemon(lambda o, s, w: None)
+    world.until(lambda: len(world.polls) > 1)
+    world.leave()
+    while not any("can't be reached" in text for text in node.warned):
+        time.sleep(0.01)
+    before = len(world.polls)
+    world.back()
+    world.until(lambda: len(world.polls) == before + 2)  # the first was answered, and the second is held
+    assert "the coordinator is back" in node.warned
+
+
 def test_a_daemon_that_was_killed_sends_the_answer_that_it_kept(world: World, daemon: Start):
     done = []
     world.refuse = lambda what: what == "reply" and world.leave()

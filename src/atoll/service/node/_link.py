@@ -90,7 +90,8 @@ class Link:
                 try:
                     have, free = self._hand.have()
                     mark = self._hand.checkpoint()
-                    orders = self._coordinator.poll(have, free, welcome.beat, self._hand.removed, mark)
+                    wait = 0.0 if self._away else welcome.beat  # whether it is back is to be heard at once
+                    orders = self._coordinator.poll(have, free, wait, self._hand.removed, mark)
                 except AtollError as error:
                     if self._session_ended(error):
                         return

@@ -13,13 +13,23 @@ __all__ = ["main"]
 
 def main(words: list[str] | None = None) -> int:
     """Run one command; returns its exit code (`atoll --help` lists them)."""
-    words = sys.argv[1:] if words is None else words
+    if words is None:
+        code = main(sys.argv[1:])
+        _leave()
+        return code
     try:
         code = _answer(words)
         sys.stdout.flush()
         return code
     except BrokenPipeError:  # whoever read this has seen enough
         return _silence()
+
+
+def _leave() -> None:
+    """The process ends now: all that was imported isn't searched for what could be freed, which takes as long as a short command."""
+    import gc
+
+    gc.freeze()
 
 
 def _answer(words: list[str]) -> int:

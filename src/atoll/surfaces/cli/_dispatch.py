@@ -31,12 +31,14 @@ def dispatch(words: list[str]) -> int:
 
 
 def _carry_out(words: list[str], out: Output) -> int:
-    if words[0] in ("run", "resume", "rerun"):
-        from atoll.surfaces.cli._threads import limit_threads
-
-        limit_threads(words[1:])
     from importlib import import_module
 
+    from atoll.surfaces.cli._threads import limit_threads, one_thread
+
+    if words[0] in ("run", "resume", "rerun"):
+        limit_threads(words[1:])
+    else:
+        one_thread()
     from atoll.surfaces.cli._parse import parse
 
     command, values = parse(words)

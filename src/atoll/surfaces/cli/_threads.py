@@ -22,8 +22,13 @@ VARIABLES = (
 def limit_threads(words: list[str]) -> None:
     """Set the variables that nobody has set, to what the project in one of these words (or here) asks for."""
     folder = next((w for w in words if os.path.isfile(os.path.join(w, "pyproject.toml"))), ".")
+    one_thread(str(_asked(folder)))
+
+
+def one_thread(threads: str = "1") -> None:
+    """Set the variables that nobody has set: threads that a command doesn't need would be begun as numpy is loaded."""
     for name in VARIABLES:
-        os.environ.setdefault(name, str(_asked(folder)))
+        os.environ.setdefault(name, threads)
 
 
 def _asked(folder: str) -> int:
