@@ -10,7 +10,9 @@ import random
 import time
 from collections.abc import Callable
 
-from ordeal import Ordeal, children, kill
+from ordeal import PATIENCE, Ordeal, children, kill
+
+from atoll.journal import Started
 
 EVERYBODY = ("coordinator", "node", "worker", "host", "program")
 MIDDLE = (
@@ -43,6 +45,46 @@ def disturb(
                 done.append(killed)
         ordeal.open_gate(round)
     return done
+
+
+def interrupt(ordeal: Ordeal, random: random.Random, gates: int, kills: int) -> list[str]:
+    """Kill so many processes of anybody's, each while somebody is at a gate that is shut.
+
+    Some gates open only when the program is there again: it then waits for what an earlier attempt has asked.
+    """
+    done: list[str] = []
+    for gate in range(1, gates + 1):
+        while len(done) < kills * gate // gates:
+            until_somebody_is_at(gate, ordeal)
+            spin(random.random() * 0.1)
+            attempts = begun(ordeal)
+            if killed := strike(ordeal, random.choice(EVERYBODY), random):
+                done.append(killed)
+                if killed in ("host", "program") and random.random() < 0.7:
+                    until_it_begins_again(ordeal, attempts)
+                    spin(random.random() * 0.2)
+        ordeal.open_gate(gate)
+    return done
+
+
+def until_somebody_is_at(gate: int, ordeal: Ordeal) -> None:
+    """Wait until a client has come so far."""
+    until = time.monotonic() + PATIENCE
+    while not any(reached == gate for reached, _ in ordeal.noted().begun):
+        assert time.monotonic() < until, f"nobody comes to gate {gate}\n{ordeal.tails()}"
+        ordeal.hear(1)
+
+
+def until_it_begins_again(ordeal: Ordeal, attempts: int) -> None:
+    """Wait until the program has begun more often, or for a few seconds: what was killed may have been nobody's."""
+    until = time.monotonic() + 5
+    while begun(ordeal) <= attempts and time.monotonic() < until:
+        ordeal.hear(1, patience=0.05)
+
+
+def begun(ordeal: Ordeal) -> int:
+    """How often the program has begun."""
+    return sum(isinstance(event, Started) for event in ordeal.everything())
 
 
 def while_they_train(ordeal: Ordeal, random: random.Random) -> None:

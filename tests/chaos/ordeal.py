@@ -196,16 +196,17 @@ class Ordeal:
         floats: int = 1000,
         seed: int = SEED,
         gated: bool = False,
+        gates: int | None = None,
         settings: Mapping[str, object] | None = None,
     ) -> str:
         """Begin the run; returns its id. `gated`: no training of a round ends before `open_gate` let it.
 
-        `settings`: more of the app's config.
+        `gates`: how many there are, where it isn't one for each round. `settings`: more of the app's config.
         """
-        gates = self.folder / "gates"
-        gates.mkdir(exist_ok=True)
-        for round in range(1, rounds + 1) if gated else ():
-            os.mkfifo(gates / str(round))
+        closed = self.folder / "gates"
+        closed.mkdir(exist_ok=True)
+        for gate in range(1, (gates or rounds) + 1) if gated else ():
+            os.mkfifo(closed / str(gate))
         project, bundle = read_project(self.app), pack_bundle(self.app)
         push(self.client, "default", {bundle.digest: bundle.body})
         self.settings = {**(settings or {}), "rounds": rounds, "floats": floats}
@@ -215,7 +216,7 @@ class Ordeal:
             "work": work,
             "ledger": str(self.ledger),
             "bell": str(self.folder / "bell"),
-            "gates": str(gates) if gated else "",
+            "gates": str(closed) if gated else "",
         }
         app = {"name": project.name, "server": project.server, "client": project.client}
         nodes = [f"node-{i}" for i in range(self.count)]
@@ -233,10 +234,10 @@ class Ordeal:
         """Where the clients note what they do."""
         return self.folder / "ledger"
 
-    def hear(self, lines: int) -> None:
-        """Wait until so many more trainings have begun or ended, or nothing was heard for a second."""
+    def hear(self, lines: int, *, patience: float = 1.0) -> None:
+        """Wait until so many more trainings have begun or ended, or nothing was heard for so many seconds."""
         for _ in range(lines):
-            if not select.select([self._bell], [], [], 1.0)[0]:
+            if not select.select([self._bell], [], [], patience)[0]:
                 return
             os.read(self._bell, 1)
 
@@ -275,7 +276,10 @@ class Ordeal:
 
     def state(self) -> dict[str, Arrays]:
         """What the run ended with: its last committed state by name, the model among it."""
-        keys = [event.state for event in self.everything() if isinstance(event, Committed)][-1]
+        return self.taken([event.state for event in self.everything() if isinstance(event, Committed)][-1])
+
+    def taken(self, keys: Mapping[str, str]) -> dict[str, Arrays]:
+        """What lies on the run's shelf under these keys, by name."""
         asked = "&".join(f"keys={key}" for key in keys.values())
         shelved = self.client.call("GET", f"/v1/runs/{self.run}/shelf?{asked}", None, Shelved)
         store = DirectoryStore(self.folder / "taken")

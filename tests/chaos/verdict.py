@@ -5,6 +5,9 @@ Doesn't know what the federation went through.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+
 from ordeal import SEED, Ordeal
 
 from atoll.app import read_project
@@ -13,17 +16,21 @@ from atoll.runtime import of_project
 from atoll.values import Arrays
 
 
+def rehearsed(app: Path, settings: Mapping[str, object], nodes: int) -> tuple[MemoryJournal, str]:
+    """The run simulated: its journal, and its id."""
+    project = read_project(app)
+    simulation = of_project(project, workers=0)
+    journal = MemoryJournal()
+    created = simulation.create(journal, config=project.config.override(settings), nodes=nodes, seed=SEED)
+    simulation.run(journal, created.id)
+    return journal, created.id
+
+
 def simulated(ordeal: Ordeal) -> dict[str, Arrays]:
     """The last state of the simulation, by name."""
-    project = read_project(ordeal.app)
-    simulation = of_project(project, workers=0)
-    config = project.config.override(ordeal.settings)
-    journal = MemoryJournal()
-    created = simulation.create(journal, config=config, nodes=ordeal.count, seed=SEED)
-    simulation.run(journal, created.id)
-    events = [event for _, event in journal.events(created.id)]
-    keys = [event.state for event in events if isinstance(event, Committed)][-1]
-    return {name: journal.arrays(created.id, key) for name, key in keys.items()}
+    journal, run = rehearsed(ordeal.app, ordeal.settings, ordeal.count)
+    keys = [event.state for _, event in journal.events(run) if isinstance(event, Committed)][-1]
+    return {name: journal.arrays(run, key) for name, key in keys.items()}
 
 
 def examine(ordeal: Ordeal, rounds: int, *, in_turn: bool = False) -> list[Accepted]:

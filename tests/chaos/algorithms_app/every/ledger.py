@@ -1,6 +1,6 @@
-"""A ledger that only clients write, and the gates that keep a round's trainings from ending before its part of the kills.
+"""A ledger that only clients write, and the gates that keep trainings and answers from ending before their part of the kills.
 
-Doesn't know what is trained.
+Doesn't know what is trained, or asked.
 """
 
 import os
@@ -8,26 +8,36 @@ import time
 from contextlib import contextmanager
 
 
-@contextmanager
 def training(ctx):
-    """One training: noted when it begins and ends; gives how often this node's training has counted, itself included."""
+    """One training, at its round's gate; gives how often this node's training has counted, itself included."""
+    return _counted(ctx, ctx.round)
+
+
+def answering(ctx):
+    """One answer where nobody trains, at a gate of its own; gives the number of it among this node's that have counted."""
+    return _counted(ctx, ctx.state.get("count", 0) + 1)
+
+
+@contextmanager
+def _counted(ctx, gate):
+    """Noted when it begins and ends."""
     count = ctx.state.get("count", 0) + 1
     ctx.state["count"] = count
-    _note(ctx, "begin", count)
+    _note(ctx, "begin", gate, count)
     if ctx.config.gates:
-        os.close(os.open(f"{ctx.config.gates}/{ctx.round}", os.O_RDONLY))
+        os.close(os.open(f"{ctx.config.gates}/{gate}", os.O_RDONLY))
     until = time.perf_counter() + ctx.config.work
     while time.perf_counter() < until:
         pass
     yield count
-    _note(ctx, "end", count)
+    _note(ctx, "end", gate, count)
 
 
-def _note(ctx, what, count):
+def _note(ctx, what, gate, count):
     """One line, appended by one write; and a ring of the bell, if somebody listens."""
     if ctx.config.ledger:
         file = os.open(ctx.config.ledger, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        os.write(file, f"{what} {ctx.round} {ctx.node} {count} {os.getpid()}\n".encode())
+        os.write(file, f"{what} {gate} {ctx.node} {count} {os.getpid()}\n".encode())
         os.close(file)
     if ctx.config.bell:
         try:

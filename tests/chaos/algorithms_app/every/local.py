@@ -5,6 +5,8 @@ Doesn't know any method; what a method adds to the gradient is told.
 
 import numpy as np
 
+from atoll.data import Table
+
 LR = 0.2
 
 
@@ -51,3 +53,15 @@ def rows(ctx):
     rng = np.random.default_rng(int(target(ctx)))
     x = rng.standard_normal((40, 3)) + 0.3 * target(ctx)
     return x, (x @ [1.0, -2.0, 0.5] + rng.standard_normal(40) > 0).astype(int)
+
+
+def table(ctx):
+    """The columns of this node in this round: `age` in whole years, `income` with a long tail, `dose` with gaps.
+
+    node-1 has no `dose`. Other rows each round: an answer from another one would show.
+    """
+    rng = np.random.default_rng([int(target(ctx)), ctx.round + 1])
+    dose = rng.normal(target(ctx), 2.0, 50)
+    dose[rng.random(50) < 0.3] = np.nan
+    columns = {"age": rng.integers(18, 90, 50), "income": rng.lognormal(3.0, 1.0 + target(ctx) / 8, 50)}
+    return Table(columns if ctx.node == "node-1" else {**columns, "dose": dose})
