@@ -1,18 +1,41 @@
 """Killed in the middle of a run, all of it: the run goes on by itself, and ends as if nothing had been."""
 
+from __future__ import annotations
+
 import os
 import signal
+from collections.abc import Iterator
 
 import pytest
-from federation_world import Place, processes, same, write_app
+from federation_world import Command, Place, processes, same, write_app
+
+from atoll import Arrays
 
 SETTINGS = ["--set", "rounds=6", "--set", "pause=0.1", "--seed", "4"]
 
 
-def until_round(process, number: int) -> None:
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """A federation of three nodes, and an app; whoever is killed is there again for the next."""
+    with Place(tmp_path_factory.mktemp("killed")) as place:
+        write_app(place.folder / "app")
+        place.well("up", "--nodes", "3")
+        yield place
+
+
+@pytest.fixture(scope="module")
+def undisturbed(up: Place) -> Arrays:
+    """The model of the same run, simulated."""
+    up.well("run", "--nodes", "3", "--name", "simulated", *SETTINGS, inside=up.folder / "app")
+    return up.model("simulated")
+
+
+def until_round(process: Command, number: int) -> None:
+    assert process.stdout
     for line in iter(process.stdout.readline, ""):
         if f"round {number}/" in line:
             return
+    assert process.stderr
     raise AssertionError(f"round {number} never came: {process.stderr.read()}")
 
 
@@ -21,30 +44,27 @@ def kill(place: Place, name: str) -> None:
 
 
 @pytest.mark.parametrize("victim", ["node-1", "coordinator"])
-def test_a_killed_process_that_is_started_again_changes_nothing(victim: str, place: Place):
-    app = write_app(place.folder / "app")
-    place.well("up", "--nodes", "3")
-    with place.start("run", "--on", "local", "--name", "real", *SETTINGS, inside=app) as process:
+def test_a_killed_process_that_is_started_again_changes_nothing(
+    victim: str, up: Place, undisturbed: Arrays
+) -> None:
+    with up.start("run", "--on", "local", "--name", victim, *SETTINGS, inside=up.folder / "app") as process:
         until_round(process, 2)
-        kill(place, victim)
-        assert place.well("up", "--nodes", "3", "--json").document["started"] == [victim]
+        kill(up, victim)
+        assert up.well("up", "--nodes", "3", "--json").document["started"] == [victim]
         out, err = process.communicate(timeout=60)
-    assert process.returncode == 0, f"{out}\n{err}\n{place.logs()}"
-    place.well("run", "--nodes", "3", "--name", "simulated", *SETTINGS, inside=app)
-    assert same(place.model("real", "--on", "local"), place.model("simulated"))
+    assert process.returncode == 0, f"{out}\n{err}\n{up.logs()}"
+    assert same(up.model(victim, "--on", "local"), undisturbed)
 
 
-def test_a_killed_server_app_begins_again_by_itself(place: Place):
-    app = write_app(place.folder / "app")
-    place.well("up", "--nodes", "3")
-    with place.start("run", "--on", "local", "--name", "real", *SETTINGS, inside=app) as process:
+def test_a_killed_server_app_begins_again_by_itself(up: Place, undisturbed: Arrays) -> None:
+    with up.start("run", "--on", "local", "--name", "served", *SETTINGS, inside=up.folder / "app") as process:
         until_round(process, 2)
-        programs = processes(place.home, "atoll.service.host.program")
+        programs = processes(up.home, "atoll.service.host.program")
         assert programs
         for pid in programs:
             os.kill(pid, signal.SIGKILL)
         out, err = process.communicate(timeout=60)
-    assert process.returncode == 0, f"{out}\n{err}\n{place.logs()}"
-    assert place.well("ls", "--on", "local", "--json").document["runs"][0]["attempts"] > 1
-    place.well("run", "--nodes", "3", "--name", "simulated", *SETTINGS, inside=app)
-    assert same(place.model("real", "--on", "local"), place.model("simulated"))
+    assert process.returncode == 0, f"{out}\n{err}\n{up.logs()}"
+    (run,) = (r for r in up.well("ls", "--on", "local", "--json").document["runs"] if r["name"] == "served")
+    assert run["attempts"] > 1
+    assert same(up.model("served", "--on", "local"), undisturbed)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -25,6 +26,7 @@ async def keep_host(address: Address, home: Path) -> None:
         "coordinator": {k: getattr(address, k) for k in ("url", "token", "ca", "key", "audience")},
         "name": "embedded", "home": str(home / "host"), "objects": str(home / "objects"),
     }  # fmt: skip
+    _keep_what_was_handed_over()
     backoff = Backoff()
     while True:
         began = time.monotonic()
@@ -34,6 +36,19 @@ async def keep_host(address: Address, home: Path) -> None:
         pause = backoff.next()
         log.warning("the host beside this coordinator ended (%s); it is started again in %.1f s", why, pause)
         await asyncio.sleep(pause)
+
+
+def _keep_what_was_handed_over() -> None:
+    """Let no child have what this process was given to hold, such as the lock of `atoll up`: a host that outlives a killed
+    coordinator for a moment would pass for it. (uvloop closes nothing in the processes that it starts.)"""
+    try:
+        held = [int(name) for name in os.listdir("/dev/fd")]
+    except OSError:
+        return
+    for descriptor in held:
+        if descriptor > 2:
+            with contextlib.suppress(OSError):  # the one that listed them
+                os.set_inheritable(descriptor, False)
 
 
 async def _once(settings: bytes) -> str:
