@@ -23,6 +23,7 @@ MIDDLE = (
     "host",
     "program",
 )  # where the host is the coordinator's child
+AND_THE_PROGRAM = ("both", "host", "program")  # with which the server app's process is gone, too
 Moment = Callable[[Ordeal, random.Random], None]
 SEED = int(os.environ.get("SEED", "0")) or random.SystemRandom().randrange(1, 1 << 31)
 
@@ -36,13 +37,18 @@ def disturb(
     targets: tuple[str, ...],
     moment: Moment,
 ) -> list[str]:
-    """Kill so many processes, each when a moment has come; no round ends before its part of them is done."""
+    """Kill so many processes, each when a moment has come; no round ends before its part of them is done.
+
+    Some gates open only when the program is there again: it then waits for what an earlier attempt has asked.
+    """
     done: list[str] = []
     for round in range(1, rounds + 1):
         while len(done) < kills * round // rounds:
             moment(ordeal, random)
             if killed := strike(ordeal, random.choice(targets), random):
                 done.append(killed)
+                if killed in AND_THE_PROGRAM and random.random() < 0.3:
+                    until_it_begins_again(ordeal, begun(ordeal))
         ordeal.open_gate(round)
     return done
 
@@ -60,7 +66,7 @@ def interrupt(ordeal: Ordeal, random: random.Random, gates: int, kills: int) -> 
             attempts = begun(ordeal)
             if killed := strike(ordeal, random.choice(EVERYBODY), random):
                 done.append(killed)
-                if killed in ("host", "program") and random.random() < 0.7:
+                if killed in AND_THE_PROGRAM and random.random() < 0.7:
                     until_it_begins_again(ordeal, attempts)
                     spin(random.random() * 0.2)
         ordeal.open_gate(gate)
