@@ -158,7 +158,7 @@ class Audit:
             elif isinstance(error, IdentityError) and error.code != "audit.unusable":
                 done.set_exception(error)
             else:
-                done.set_exception(self._unwritable())
+                done.set_exception(self._unwritable(error))
 
         def do(error: Exception | None) -> None:
             found: T | None = None
@@ -225,15 +225,14 @@ class Audit:
 
     def _hold(self, error: Exception) -> None:
         """Nothing can be written for a while."""
-        self._failed = error.message if isinstance(error, AtollError) else str(error)
+        self._failed = _in_words(error)
         with self._changed:
             self._changed.wait_for(lambda: self._closing, PAUSE)
 
-    def _unwritable(self) -> Refusal:
-        full = "full" in self._failed or "No space" in self._failed
-        why = (
-            self._failed or "it is closed" if self._closing else self._failed or "too much waits for the disk"
-        )
+    def _unwritable(self, error: Exception | None = None) -> Refusal:
+        failed = self._failed if error is None else _in_words(error)
+        full = "full" in failed or "No space" in failed
+        why = failed or ("it is closed" if self._closing else "too much waits for the disk")
         message = f"the audit log can't be written, so that nothing is done that has to stand there: {why}"
         return Refusal(
             503,
@@ -242,3 +241,7 @@ class Audit:
             "make space on the coordinator's disk",
             retry=PAUSE,
         )
+
+
+def _in_words(error: Exception) -> str:
+    return error.message if isinstance(error, AtollError) else str(error)
