@@ -200,7 +200,7 @@ class Audit:
         for do in work:
             do(error)
         if error is not None:
-            self._hold(error)
+            self._hold()
         with self._changed:
             return not self._closing or bool(self._jobs and error is None)
 
@@ -219,13 +219,13 @@ class Audit:
         except (AtollError, OSError) as error:
             with self._changed:
                 self._jobs[:0] = jobs[written:]
+            self._failed = _in_words(error)
             return error
         self._failed = ""
         return None
 
-    def _hold(self, error: Exception) -> None:
+    def _hold(self) -> None:
         """Nothing can be written for a while."""
-        self._failed = _in_words(error)
         with self._changed:
             self._changed.wait_for(lambda: self._closing, PAUSE)
 
