@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 from collections.abc import Iterator
 
@@ -40,7 +41,12 @@ def until_round(process: Command, number: int) -> None:
 
 
 def kill(place: Place, name: str) -> None:
-    os.kill(int((place.home / "local" / f"{name}.lock").read_text()), signal.SIGKILL)
+    """Returns when it is gone: on a busy machine a killed process lives on for some milliseconds, and holds its lock."""
+    pid = int((place.home / "local" / f"{name}.lock").read_text())
+    gone = os.pidfd_open(pid)
+    os.kill(pid, signal.SIGKILL)
+    assert select.select([gone], [], [], 30)[0]
+    os.close(gone)
 
 
 @pytest.mark.parametrize("victim", ["node-1", "coordinator"])
