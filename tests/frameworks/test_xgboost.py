@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 
 from atoll import Arrays, AtollError
-from atoll.frameworks.boosters import BOOSTER, merged, packed, rounds_of, unpacked
+from atoll.frameworks.boosters import BOOSTER, Forest, packed, rounds_of, unpacked
 
 xgboost = pytest.importorskip("xgboost")
 
@@ -26,6 +27,13 @@ KINDS = [
     {**BINARY, "num_parallel_tree": 3, "subsample": 0.5},
     {**BINARY, "tree_method": "approx", "grow_policy": "lossguide", "max_leaves": 5},
 ]
+
+
+def merged(model: bytes, grown: Sequence[tuple[float, bytes]]) -> bytes:
+    forest = Forest(model)
+    for weight, trees in grown:
+        forest.add(weight, trees)
+    return forest.finish()
 
 
 def data(seed: int = 0, *, rows: int = 120, columns: int = 4) -> Any:

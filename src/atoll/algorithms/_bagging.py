@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from atoll.algorithms._halves import checked_half, signed
-from atoll.app import Ask, Reply, State, Task, Update
-from atoll.frameworks.boosters import check_kind, merged, packed, unpacked
+from atoll.algorithms._halves import checked_half, lacking, signed
+from atoll.app import Ask, State, Task, Update
+from atoll.frameworks.boosters import Forest, packed, unpacked
 from atoll.values import Arrays, ArraysError, RunError
 
 _METHOD, _HALF = "Bagging", "half(model)"
@@ -44,32 +44,22 @@ class Bagging:
 
     def round(self, state: State, ask: Ask) -> State:
         task = Task("train", {"model": state["model"]}, alike=False)
-        before, grown = unpacked(state["model"]), list[tuple[float, bytes]]()
-
-        def odd(reply: Reply) -> str | None:
-            return _no_trees(reply, like=before or (grown[0][1] if grown else b""))
-
-        for reply in checked_half(ask(task), _METHOD, half=_HALF, odd=odd):
-            if reply.weight > 0:
-                grown.append((reply.weight, unpacked(reply["trees"])))
-        if not grown:
+        forest = Forest(unpacked(state["model"]))
+        for reply in checked_half(ask(task), _METHOD, half=_HALF):
+            if wrong := lacking(reply, "trees"):
+                reply.refuse(wrong)
+                continue
+            try:
+                forest.add(reply.weight, unpacked(reply["trees"]))
+            except ArraysError as error:
+                reply.refuse(error.message)
+        if not forest.weight:
             raise RunError(
                 "fold.no-weight",
                 "the weights of the trees add up to 0",
                 "half.update(trees, weight=len(data))",
             )
-        return {"model": packed(merged(before, grown))}
-
-
-def _no_trees(reply: Reply, *, like: bytes) -> str | None:
-    trees = reply.payload.get("trees")
-    if not isinstance(trees, Arrays):
-        return "it returned no arrays called `trees`"
-    try:
-        check_kind(unpacked(trees), like)
-    except ArraysError as error:
-        return error.message
-    return None
+        return {"model": packed(forest.finish())}
 
 
 class Grown:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from atoll.algorithms._halves import holding
 from atoll.app import Ask, State, Task
 from atoll.frameworks.boosters import packed
 from atoll.values import Arrays
@@ -34,9 +35,7 @@ class Cyclic:
     def round(self, state: State, ask: Ask) -> State:
         turn, model = int(state["turn"]["node"]), state["model"]
         node = ask.nodes[turn % len(ask.nodes)]
-        for reply in ask({node: Task("train", {"model": model}, alike=self.alike)}):
-            if isinstance(reply.payload.get("model"), Arrays):
-                model = reply.arrays
-            else:
-                reply.refuse("it returned no arrays called `model`")
+        task = Task("train", {"model": model}, alike=self.alike)
+        for reply in holding(ask({node: task}), "model"):
+            model = reply.arrays
         return {"model": model, "turn": Arrays(node=np.array(turn + 1))}

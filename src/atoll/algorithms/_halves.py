@@ -52,13 +52,27 @@ def checked_half(
             yield reply
 
 
+def lacking(reply: Reply, name: str) -> str | None:
+    """Why a reply can't be folded under this name: it holds no arrays there; None when it does."""
+    there = isinstance(reply.payload.get(name), Arrays)
+    return None if there else f"it returned no arrays called `{name}`"
+
+
+def holding(replies: Iterable[Reply], name: str) -> Iterator[Reply]:
+    """The replies that hold arrays of this name; the others are refused."""
+    for reply in replies:
+        if lack := lacking(reply, name):
+            reply.refuse(lack)
+        else:
+            yield reply
+
+
 def unlike(reply: Reply, like: Mapping[str, Arrays]) -> str | None:
     """Why a reply doesn't hold arrays like these, by name; None when it does."""
     for name, arrays in like.items():
-        found = reply.payload.get(name)
-        if not isinstance(found, Arrays):
-            return f"it returned no arrays called `{name}`"
-        if wrong := arrays.difference(found):
+        if lack := lacking(reply, name):
+            return lack
+        if wrong := arrays.difference(reply[name]):
             return f"the returned `{name}` is not fit to be folded: {wrong}"
     return None
 

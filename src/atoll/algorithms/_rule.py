@@ -5,14 +5,15 @@ Doesn't know which method asked, or what happens to the result.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, final
 
+from atoll.algorithms._halves import holding
 from atoll.values import Arrays, Contribution, Mean
 
 if TYPE_CHECKING:
-    from atoll.app import Ask, Reply, Task
+    from atoll.app import Ask, Task
 
 
 class Rule(Protocol):
@@ -59,12 +60,4 @@ def combined(rule: Rule, ask: Ask, task: Task, *, name: str = "model") -> Arrays
     rule.check(ask.expected)
     around = task.payload[name]
     assert isinstance(around, Arrays)
-    return rule.combine(_holding(ask(task), name), name=name, around=around)
-
-
-def _holding(replies: Iterable[Reply], name: str) -> Iterator[Reply]:
-    for reply in replies:
-        if isinstance(reply.payload.get(name), Arrays):
-            yield reply
-        else:
-            reply.refuse(f"it returned no arrays called `{name}`")
+    return rule.combine(holding(ask(task), name), name=name, around=around)

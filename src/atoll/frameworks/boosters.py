@@ -5,7 +5,6 @@ Doesn't know how trees are grown. The format: https://xgboost.readthedocs.io/en/
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -37,29 +36,39 @@ def rounds_of(document: bytes) -> int:
     return len(_read(document).ends) if document else 0
 
 
-def check_kind(document: bytes, like: bytes) -> None:
-    """Refuse what is no model, or one that can't be merged with another (empty: there is none yet). Raises as `merged`."""
-    part = _read(document)
-    if like:
-        part.check_kind(_read(like))
+class Forest:
+    """A model to which each site's trees are added, their leaves counting for the site's share of all weights.
 
-
-def merged(model: bytes, grown: Sequence[tuple[float, bytes]]) -> bytes:
-    """A model with more trees: those of each site, whose leaves count for the site's share of all weights.
-
-    So what all sites add to a prediction is the mean by weight of what each would add. Raises `ArraysError`: `booster.malformed`,
-    and `booster.other-kind` when trees are for another objective, number of columns or base score than the others.
+    So what all sites add to a prediction is the mean by weight of what each would add. Reads every document once.
     """
-    documents = [_read(model)] if model else []
-    total = sum(weight for weight, _ in grown)
-    for weight, document in grown:
-        part = _read(document)
-        part.scale(weight / total)
-        documents.append(part)
-    whole = documents[0]
-    for part in documents[1:]:
-        whole.append(part)
-    return whole.written()
+
+    def __init__(self, model: bytes) -> None:
+        self._model = _read(model) if model else None
+        self._grown: list[tuple[float, _Document]] = []
+
+    @property
+    def weight(self) -> float:
+        """Of all that was added."""
+        return sum(weight for weight, _ in self._grown)
+
+    def add(self, weight: float, trees: bytes) -> None:
+        """Take one site's trees, unless they weigh nothing. Raises `ArraysError`, and leaves them out: `booster.malformed`, and
+        `booster.other-kind` when they are for another objective, number of columns or base score than what is there."""
+        part = _read(trees)
+        first = self._model or (self._grown[0][1] if self._grown else part)
+        first.check_kind(part)
+        if weight > 0:
+            self._grown.append((weight, part))
+
+    def finish(self) -> bytes:
+        """The whole model; there is at least one tree. The forest is spent."""
+        total = self.weight
+        for weight, part in self._grown:
+            part.scale(weight / total)
+        whole, *rest = [*filter(None, [self._model]), *(part for _, part in self._grown)]
+        for part in rest:
+            whole.append(part)
+        return whole.written()
 
 
 class _Document:
@@ -103,7 +112,7 @@ class _Document:
             tree["base_weights"] = [float(np.float32(w * share)) for w in tree["base_weights"]]
 
     def check_kind(self, other: _Document) -> None:
-        """Refuse to be one model with another."""
+        """Refuse one that can't be a part of this."""
         if other.kind != self.kind:
             odd = [n for n, v in self.kind.items() if other.kind.get(n) != v]
             raise ArraysError(
@@ -113,7 +122,6 @@ class _Document:
             )
 
     def append(self, other: _Document) -> None:
-        self.check_kind(other)
         self.ends += [len(self.trees) + end for end in other.ends]
         self.trees += other.trees
         self.classes += other.classes

@@ -22,13 +22,17 @@ VARIABLES = (
 def limit_threads(words: list[str]) -> None:
     """Set the variables that nobody has set, to what the project in one of these words (or here) asks for."""
     folder = next((w for w in words if os.path.isfile(os.path.join(w, "pyproject.toml"))), ".")
-    one_thread(str(_asked(folder)))
+    _set(_asked(folder))
 
 
-def one_thread(threads: str = "1") -> None:
-    """Set the variables that nobody has set: threads that a command doesn't need would be begun as numpy is loaded."""
+def one_thread() -> None:
+    """Set them to one: threads that a command doesn't need would be begun as numpy is loaded."""
+    _set(1)
+
+
+def _set(threads: int) -> None:
     for name in VARIABLES:
-        os.environ.setdefault(name, threads)
+        os.environ.setdefault(name, str(threads))
 
 
 def _asked(folder: str) -> int:
