@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from atoll.app._check import unfit
 from atoll.app._executor import Broken, Outcome, lasted, moment
-from atoll.app._record import Offering, stored_reply
+from atoll.app._offerings import Offering
+from atoll.app._record import stored_reply
 from atoll.app._schedule import Schedule
 from atoll.app._task import Failure, Reply, Task
 from atoll.journal import Accepted

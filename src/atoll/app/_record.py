@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from msgspec import structs
@@ -16,6 +15,7 @@ from msgspec import structs
 from atoll.app._clock import Clock
 from atoll.app._executor import Done, moment
 from atoll.app._keeping import Keeping
+from atoll.app._offerings import Offering, Offerings
 from atoll.app._saving import accepted, failed, worth_saving
 from atoll.app._seeding import seed_everything
 from atoll.app._streams import Streams
@@ -47,30 +47,6 @@ ELSEWHERE = "elsewhere"
 MAPPED = 32 << 20  # bytes of a committed state that is read back from files rather than held
 
 
-@dataclass(slots=True)
-class Offering:
-    """One call of the program to the fleet, and the answers that the journal has for it."""
-
-    digest: str
-    cohort: list[str]
-    outcomes: dict[int, Accepted | Failed] = field(default_factory=dict)
-    refused: set[int] = field(default_factory=set)  # accepted, and found not to count after all
-
-    def take(self, event: Accepted | Failed) -> None:
-        """An answer, or that the one which was accepted does not count: that is found out again from what it holds."""
-        if isinstance(event, Failed) and isinstance(self.outcomes.get(event.index), Accepted):
-            self.refused.add(event.index)
-        else:
-            self.outcomes[event.index] = event
-
-    def forgive(self) -> None:
-        """Whoever's answer did not count is asked again."""
-        bad = [i for i, o in self.outcomes.items() if isinstance(o, Failed) or i in self.refused]
-        for index in bad:
-            del self.outcomes[index]
-        self.refused.clear()
-
-
 class Record:
     """Everything between a running program and its journal.
 
@@ -99,7 +75,7 @@ class Record:
         self.states: dict[str, Mapping[str, Any]] = {}
         self._stored_states: dict[str, str] = {}
         self._changed: set[str] = set()
-        self._offerings: dict[tuple[int, int], Offering] = {}
+        self._offerings = Offerings()
         self.streams = Streams(elsewhere=self._elsewhere)
         self._rows: list[Row] = []
         self._held: list[Held] = []  # since the last commit
@@ -186,14 +162,14 @@ class Record:
         """Journal that a cohort is asked, or find what it answered before; a different question voids those answers."""
         round = self.round
         self.watch.asked(round, action, len(cohort))
-        before = self._offerings.get((round, ordinal))
+        before = self._offerings.find(round, ordinal)
         if before is not None:
             now = digest()
             if (before.digest, before.cohort) == (now, cohort):
                 self._adopt_states(before.outcomes.values())
                 return before
             self._append(Diverged(time=time.time(), round=round, ordinal=ordinal, was=before.digest, now=now))
-            self._void(round, ordinal)
+            self._offerings.void(round, ordinal)
         if self.journal.durable:
             at = time.time()
             self._append(
@@ -243,7 +219,7 @@ class Record:
         """A reply that the journal holds as accepted, or would, doesn't count. Each attempt finds that out anew."""
         if ordinal >= 0:  # a stream's is read nonetheless
             self._rows = [r for r in self._rows if (r.ordinal, r.index) != (ordinal, reply.index)]
-        offering = self._offerings.get((self.round, ordinal))
+        offering = self._offerings.find(self.round, ordinal)
         if offering is None or reply.index not in offering.refused:
             self._append(failed(self.round, ordinal, reply.action, failure))
         self.watch.failed(self.round, failure)
@@ -358,36 +334,25 @@ class Record:
         if isinstance(event, Started):
             self.attempts = event.attempt
         elif isinstance(event, Offered):
-            self._offerings[event.round, event.ordinal] = Offering(event.digest, event.cohort)
+            self._offerings.open(event)
         elif isinstance(event, Accepted | Failed) and event.ordinal >= 0:
-            offering = self._offerings.get((event.round, event.ordinal))
-            if offering is not None and not (isinstance(event, Failed) and event.failure == "late"):
-                offering.take(event)
+            self._offerings.take(event)
         elif isinstance(event, Called | Accepted | Failed):
             self.streams.take(event)
         elif isinstance(event, Diverged):
-            self._void(event.round, event.ordinal)
+            self._offerings.void(event.round, event.ordinal)
         elif isinstance(event, Committed):
             self._replay_commit(event)
         elif isinstance(event, Finished) and event.status == FAILED:
-            self._forgive()
+            # what the program made of the prologue's answers is committed, once anything is
+            self._offerings.forgive(prologue=not self.committed)
 
     def _replay_commit(self, event: Committed) -> None:
         self.committed.append(structs.replace(event, replies=[], node_states={}))
         self._stored_states.update(event.node_states)
         self.streams.committed(event)
         if event.round > 0:
-            self._offerings = {place: o for place, o in self._offerings.items() if place[0] != event.round}
-
-    def _forgive(self) -> None:
-        """A run that failed is resumed because something was mended: who failed is asked again."""
-        for (round, _), offering in self._offerings.items():
-            if round == PROLOGUE and self.committed:
-                continue  # what the program made of those answers is committed
-            offering.forgive()
-
-    def _void(self, round: int, ordinal: int) -> None:
-        self._offerings = {p: o for p, o in self._offerings.items() if p[0] != round or p[1] < ordinal}
+            self._offerings.committed(event.round)
 
     def _adopt_states(self, outcomes: Iterable[Accepted | Failed]) -> None:
         for outcome in outcomes:
