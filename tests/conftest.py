@@ -1,14 +1,9 @@
-"""The names of tests are the same in every process, so that several can share the tests out; and processes that tests start
-keep what they compile.
+"""The names of tests are the same in every process, so that several can share the tests out.
 
 Doesn't know any of them.
 """
 
 from __future__ import annotations
-
-import os
-
-os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # each daemon and command would compile all of Atoll again
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:
