@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 from pathlib import Path
@@ -47,6 +48,8 @@ def test_a_quiet_trainer_trains_says_nothing_and_leaves_no_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], recwarn
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    gc.collect()  # what other tests left unclosed is told here, and not while the trainer trains
+    recwarn.clear()
     net, losses = Net(), []
     for _ in range(3):
         trainer = quiet_trainer(max_epochs=1, accelerator="cpu")

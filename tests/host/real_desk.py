@@ -45,7 +45,8 @@ class Town:
         self.before: Callable[[Say], None] = lambda say: None
         self.after: Callable[[Say], None] = lambda say: None
         self._loop = asyncio.new_event_loop()
-        threading.Thread(target=self._loop.run_forever, daemon=True).start()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
         self._do(self._begin(bundle, {"app": {"name": "app"}, "seed": seed, "where": "here", **new}))
 
     def close(self) -> None:
@@ -54,6 +55,8 @@ class Town:
         self._do(self.desk.close())
         self.journal.close()
         self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
 
     @property
     def events(self) -> list[Event]:

@@ -86,10 +86,12 @@ class FaultyWay:
 
     def close(self) -> None:
         """End everything."""
+        if self._loop.is_closed():
+            return
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._over.set_result, None)
-            self._thread.join()
-            self._loop.close()
+        self._thread.join()
+        self._loop.close()
 
     # -- for the crossings ---------------------------------------------------------------------------------
 
