@@ -5,14 +5,15 @@ Doesn't know the commands; each is a function of a module named in the table, im
 
 from __future__ import annotations
 
+import math
 import signal
 import time
 from types import FrameType
-from typing import NoReturn
 
 from atoll.surfaces.cli._output import Output
 
 BEGUN = time.monotonic()  # when the command began, but for the interpreter's own start
+_A_MOMENT = 0.2  # s; nobody presses a key twice as quickly
 
 
 def dispatch(words: list[str]) -> int:
@@ -51,9 +52,22 @@ def _carry_out(words: list[str], out: Output) -> int:
 
 def _listen_to_signals() -> None:
     """End the same way however one is asked to: ^C, `atoll stop`, `kill`, a shell that starts us in the background."""
+    interrupt = Interruptions()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupt)
+        signal.signal(number, interrupt)
 
 
-def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
-    raise KeyboardInterrupt
+class Interruptions:
+    """Raises `KeyboardInterrupt` for a signal, once for those that come within a moment.
+
+    `timeout` signals its child and then the child's whole group, and a terminal that closes does much the same; the
+    second one must not interrupt what the first one began: the noting that the run has stopped.
+    """
+
+    def __init__(self) -> None:
+        self._last = -math.inf
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        if (now := time.monotonic()) - self._last > _A_MOMENT:
+            self._last = now
+            raise KeyboardInterrupt
