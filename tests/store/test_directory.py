@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gc
 import os
 import random
 import signal
@@ -333,7 +334,8 @@ def test_a_sweep_never_takes_what_somebody_has_just_asked_for_or_put(tmp_path: P
 def test_descriptors_and_threads_do_not_grow(store: DirectoryStore) -> None:
     if not os.path.isdir("/proc/self/fd"):
         pytest.skip("no /proc")
-    before = len(os.listdir("/proc/self/fd")), len(os.listdir("/proc/self/task"))
+    gc.collect()  # what other tests left open
+    descriptors, threads = len(os.listdir("/proc/self/fd")), len(os.listdir("/proc/self/task"))
     for n in range(30):
         body = random.Random(n).randbytes(3 << 20)
         with store.receive(digest_bytes(body), len(body)) as part:
@@ -343,4 +345,5 @@ def test_descriptors_and_threads_do_not_grow(store: DirectoryStore) -> None:
         with pytest.raises(StoreError):
             store.read(digest_bytes(body), 0, 1 << 40)
         store.remove(digest_bytes(body))
-    assert (len(os.listdir("/proc/self/fd")), len(os.listdir("/proc/self/task"))) == before
+    assert len(os.listdir("/proc/self/fd")) <= descriptors
+    assert len(os.listdir("/proc/self/task")) <= threads
