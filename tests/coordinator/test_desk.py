@@ -116,6 +116,21 @@ def test_an_answer_counts_only_when_its_objects_are_here(play: Any) -> None:
     play(scene)
 
 
+@pytest.mark.parametrize("elsewhere", [True, False])
+def test_a_wrong_size_does_not_tell_that_another_federation_has_an_object(play: Any, elsewhere: bool) -> None:
+    async def scene(world: World) -> None:
+        program, (a,) = await _asked(world, "a")
+        body = b"x" * 100
+        if elsewhere:
+            world.keep(body)
+        world.desk._books.tenancy.apart = True
+        verdict = await a.reply((await a.poll()).offers[0], good("big", objects={digest_bytes(body): 7}))
+        assert (verdict.status, verdict.lack) == ("refused", [digest_bytes(body)])
+        assert world.events(program.run, Failed) == []
+
+    play(scene)
+
+
 @pytest.mark.parametrize(
     ("odd", "why"),
     [

@@ -25,8 +25,8 @@ class FedBN:
     Li et al. 2021, arXiv:2102.07623, algorithm 1 (`local` names the batch normalisation); with the last layer it is FedPer,
     Arivazhagan et al. 2019, arXiv:1912.00818. Patterns are those of a shell: `*`, `?`, `[...]`, case counts.
     `rule` combines the replies. State: `model`, in which local arrays stay as they began: what a new node starts from.
-    A node keeps its own in `ctx.state["fedbn"]`. The client's half is `FedBN.half(model, local, ctx)`, and
-    the reply of a node that trained without it is refused; an evaluation, or anybody else at a node, gets the node's whole model by `FedBN.personal(model, ctx)`.
+    A node keeps its own in `ctx.state["fedbn"]`. The client's half is `FedBN.half(model, local, ctx)`; the reply of a node
+    that trained without it is refused. An evaluation, or anybody else at a node, gets its whole model by `FedBN.personal(model, ctx)`.
     Raises `ConfigError` (`algorithm.invalid`): patterns match none of the model's names, or all.
     """
 

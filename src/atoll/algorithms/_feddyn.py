@@ -77,8 +77,8 @@ class Bent:
 
     def gradient(self, now: Named) -> dict[str, Array]:
         """alpha (w - x) - g_k for each array that moves, to be added to its gradient; float32 or wider."""
-        pull = lambda g, w, x: g + self._alpha * (w - x)  # noqa: E731
-        return dict(computed(pull, self.linear, now, self._model))
+        alpha = self._alpha
+        return dict(computed(lambda g, w, x: g + alpha * (w - x), self.linear, now, self._model))
 
     def update(
         self, trained: Named, *, weight: float = 1.0, metrics: Mapping[str, object] | None = None

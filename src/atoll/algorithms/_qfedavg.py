@@ -26,8 +26,8 @@ class QFedAvg:
     Li et al. 2020, arXiv:1905.10497, algorithm 2; F_k is the loss of the given model at node k. Each term counts by the
     node's weight (the paper draws nodes by weight instead). `q`, at least 0: 0 is FedAvg, more is fairer; `lr` is the
     nodes' learning rate. State: `model`, `loss` (the last round's mean, a scale that keeps powers within floats' range).
-    The client's half is `QFedAvg.half()`; a reply
-    without it, or with a loss below 0, is refused. Raises `ConfigError` (`algorithm.invalid`).
+    The client's half is `QFedAvg.half()`; a reply without it, or with a loss below 0, is refused.
+    Raises `ConfigError` (`algorithm.invalid`).
     """
 
     def __init__(self, *, q: float = 1.0, lr: float = 0.1, rule: Rule | None = None) -> None:

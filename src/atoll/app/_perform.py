@@ -39,5 +39,5 @@ def perform(app: ClientApp, bench: Bench, call: Call, *, fail_fast: bool = False
 def _in_words(error: BaseException) -> str:
     try:
         return as_text(f"{type(error).__name__}: {error}"[:2000])
-    except Exception:
+    except Exception:  # a user's __str__ may do anything
         return f"{type(error).__name__} (which can't tell more: its own text raises)"

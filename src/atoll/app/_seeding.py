@@ -20,7 +20,7 @@ _seed_pythons = super(random.Random, _pythons).seed  # what random.seed comes to
 def seed_everything(seed: int) -> None:
     """Seed the global generators that user code, or a library that it calls, may draw from."""
     _seed_pythons(seed)
-    _pythons.gauss_next = None  # type: ignore[attr-defined]
+    _pythons.gauss_next = None  # type: ignore[attr-defined]  # typeshed leaves it out
     np.random.seed(seed & 0xFFFFFFFF)
     torch = sys.modules.get("torch")
     if torch is None:

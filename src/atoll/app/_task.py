@@ -108,9 +108,9 @@ def _payload(arrays: Arrays | Mapping[str, Any]) -> dict[str, Any]:
     return checked(arrays)
 
 
-def _weight(weight: object) -> float:
+def _weight(weight: Any) -> float:
     try:
-        value = float(weight)  # type: ignore[arg-type]
+        value = float(weight)
     except (TypeError, ValueError):
         value = math.nan
     if not 0 <= value < math.inf:

@@ -59,7 +59,7 @@ def set_arrays(model: Tree, arrays: Mapping[str, Array]) -> Tree:
     new = [_like(leaf, arrays[name]) for name, leaf in leaves.items()]
     filled = jax.tree_util.tree_unflatten(jax.tree_util.tree_structure(state), new)
     if state is model:
-        return filled  # type: ignore[no-any-return]
+        return filled  # type: ignore[no-any-return]  # jax tells nobody
     _nnx().update(model, filled)
     return model
 

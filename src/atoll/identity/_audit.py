@@ -61,7 +61,7 @@ class AuditLog:
             raise self._unusable(error) from error
         try:
             self._resume()
-        except BaseException as error:
+        except BaseException as error:  # it is raised on; the file is closed whatever it was
             os.close(self._file)
             if isinstance(error, OSError):
                 raise self._unusable(error) from error

@@ -119,7 +119,7 @@ class Writer:
 
         try:
             database = connect(self._path)
-        except Exception as error:
+        except Exception as error:  # as below
             return self._fail(error)
         while group := self._gather():
             try:

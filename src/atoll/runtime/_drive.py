@@ -68,7 +68,7 @@ def attempt(
                 }
                 record.finish(STOPPED, reason=reason)
                 return STOPPED
-            except BaseException as error:
+            except BaseException as error:  # it is raised on; the journal has it first
                 with contextlib.suppress(JournalError):  # a full disk is what may have ended it
                     record.finish(FAILED, reason=_reason(error))
                 raise

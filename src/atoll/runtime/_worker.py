@@ -52,7 +52,7 @@ def main() -> None:
     with limited(hello.threads):
         try:
             worker = _Worker(hello, outbox)
-        except Exception as error:
+        except Exception as error:  # whatever the app's import raises, the pool tells
             import traceback
 
             outbox.say(Unfit(str(error), traceback.format_exc()[-20_000:]))

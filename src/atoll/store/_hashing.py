@@ -79,7 +79,7 @@ class Hashing:
     def _noting(self) -> Any:
         try:
             yield
-        except BaseException as error:
+        except BaseException as error:  # for whoever waits for the hash to raise
             self._error = self._error or error
 
 

@@ -55,7 +55,7 @@ class Landing:
                     settle=settle,
                     leave=self._leave,
                 )
-            except BaseException:
+            except BaseException:  # it is raised on; an empty file is left to nobody
                 if not os.fstat(descriptor).st_size:
                     file.unlink()
                 os.close(descriptor)

@@ -18,6 +18,7 @@ from atoll.identity import (
     Grant,
     IdentityError,
     Key,
+    Kind,
     Link,
     Member,
     PublicKey,
@@ -55,7 +56,7 @@ from atoll.wire import (
 class Wish:
     """Whom to invite: `approve` when an administrator is to look at their key; `owner` is whose node it is; `ttl` seconds."""
 
-    kind: str
+    kind: Kind
     name: str
     roles: tuple[Role, ...]
     ttl: float
@@ -202,7 +203,7 @@ class Administrator:
     def _grant(self, wish: Wish, token: PublicKey, *, key: str = "") -> Signed:
         now = self._now()
         said = Grant(
-            token=token.text, kind=wish.kind, name=wish.name, roles=wish.roles, federation=self.federation, issued=now,  # type: ignore[arg-type]
+            token=token.text, kind=wish.kind, name=wish.name, roles=wish.roles, federation=self.federation, issued=now,
             expires=now + max(1, int(wish.ttl)), approve=wish.approve, key=key, owner=wish.owner,
         )  # fmt: skip
         return sign(said, self.key)
@@ -212,7 +213,7 @@ class Administrator:
         plain, host = url.scheme == "http", url.hostname or ""
         return Link(
             host=f"[{host}]" if ":" in host else host, port=url.port or (80 if plain else 443), seed=token.seed,
-            kind=wish.kind, federation=self.federation, name=wish.name, audience=self._place.audience, root=root,  # type: ignore[arg-type]
+            kind=wish.kind, federation=self.federation, name=wish.name, audience=self._place.audience, root=root,
             ca=_authority(self._place), path=url.path.rstrip("/"), plain=plain,
         )  # fmt: skip
 

@@ -5,14 +5,13 @@ Doesn't know how it is written down. What it says of data is what the journal ho
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
 from atoll.surfaces._apps import AGAIN, digest_of_app
-from atoll.surfaces._facts import Asked, Facts
+from atoll.surfaces._facts import Facts
 from atoll.values import Arrays
 
 _NAMED = ("partition", "clock", "threads", "save")
@@ -49,12 +48,11 @@ def _model(arrays: Arrays) -> dict[str, Any]:
 def _cohorts(facts: Facts) -> list[dict[str, Any]]:
     """Who was asked, question by question; `cohort` is null when it was everybody, in the order of the nodes."""
     everybody, found = tuple(facts.created.nodes), []
-    answers: Callable[[int, Asked], int] = lambda r, a: facts.replied.get((r, a.action), 0)  # noqa: E731
     for round, questions in facts.asked.items():
         for asked in questions:
             named = None if asked.cohort == everybody else list(asked.cohort)
             found.append({
-                "round": round, "action": asked.action, "asked": len(asked.cohort), "replied": answers(round, asked),
+                "round": round, "action": asked.action, "asked": len(asked.cohort), "replied": facts.replied.get((round, asked.action), 0),
                 "failed": facts.failed.get((round, asked.action), 0), "cohort": named,
             })  # fmt: skip
     return found

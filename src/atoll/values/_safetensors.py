@@ -100,7 +100,7 @@ def write_file(path: Path, arrays: Arrays, *, durable: bool = True) -> None:
             if durable:
                 os.fsync(file.fileno())
         os.replace(beside, path)
-    except BaseException:
+    except BaseException:  # it is raised on; what is left of the file goes
         beside.unlink(missing_ok=True)
         raise
     if durable:

@@ -203,7 +203,7 @@ def extract(body: bytes, into: Path) -> Bundle:
                 file.write(content)
             path.chmod(0o444)
         os.rename(beside, into)
-    except BaseException:
+    except BaseException:  # it is raised on; half a bundle is left to nobody
         shutil.rmtree(beside, ignore_errors=True)
         raise
     return bundle

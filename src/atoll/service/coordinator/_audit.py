@@ -154,7 +154,7 @@ class Audit:
             if done.done():
                 return
             if error is None:
-                done.set_result(found)  # type: ignore[arg-type]
+                done.set_result(found)  # type: ignore[arg-type]  # without an error there is one
             elif isinstance(error, IdentityError) and error.code != "audit.unusable":
                 done.set_exception(error)
             else:

@@ -209,7 +209,7 @@ class Books:
         for then in barrier.thens:
             try:
                 then()
-            except Exception:
+            except Exception:  # it is written: the others are to follow all the same
                 log.exception("what follows a durable write failed")
         barrier.accept()
         for run in barrier.runs:

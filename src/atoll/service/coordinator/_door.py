@@ -59,7 +59,7 @@ class Door:
             raise
         except RSGIProtocolClosed:
             status = GONE
-        except Exception as error:
+        except Exception as error:  # each request gets an answer; what is no refusal is told as a bug
             status = refuse(protocol, error, self._beside(error, method, scope.path))
             if status in (401, 403):
                 self._desk.records.refused(error, scope.headers, route[0] if route else "-", known=status == 403)

@@ -216,7 +216,7 @@ class Hosts:
 async def _quietly(books: Books) -> None:
     try:
         await books.registry.durable()
-    except Exception:
+    except Exception:  # nobody waits for this write
         log.exception("the registry can't be written; it is tried again")
 
 

@@ -115,7 +115,7 @@ class Keys:
 
     def __init__(self, issuer: str, clock: Clock, *, fetch: Callable[[str], Any] | None = None) -> None:
         try:
-            import joserfc  # noqa: F401
+            import joserfc  # noqa: F401  # whether it is there; it is used where it is imported
         except ImportError as error:
             message = "an issuer's tokens can't be checked: joserfc isn't installed"
             raise ConfigError("oidc.not-installed", message, "pip install 'atoll[oidc]'") from error

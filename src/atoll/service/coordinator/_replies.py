@@ -5,9 +5,7 @@ Doesn't know how calls reach nodes, or what an update means.
 
 from __future__ import annotations
 
-import asyncio
 import math
-from collections.abc import Mapping
 
 import msgspec
 
@@ -43,7 +41,6 @@ class Replies:
         objects = answer.outcome.payload.objects if isinstance(answer.outcome, Good) else {}
         if objects:
             await self._books.marks.gate()
-            answer = await self._measured(answer, objects)
         call = run.calls.by_key.get(answer.key) or run.calls.late.get(answer.key)
         if call is None:
             return Verdict(status="late", message="nobody waits for it any more")
@@ -62,6 +59,8 @@ class Replies:
         lack = sorted(objects.keys() - self._books.tenancy.has(run.federation, objects)) if objects else []
         if lack:
             return Verdict(status="refused", lack=lack, message="upload these, then answer again")
+        if odd := self._books.tenancy.wrong_size(objects):
+            answer = _invalid(answer, f"object {odd} hasn't {objects[odd]:,} bytes")
         await self._take(run, call, _sound(answer))
         return Verdict(status="void" if call.state == VOID else "accepted")
 
@@ -103,11 +102,6 @@ class Replies:
             )
 
     # -- inside ----------------------------------------------------------------------------------------------
-
-    async def _measured(self, answer: Answer, objects: Mapping[str, int]) -> Answer:
-        """The answer; or that it can't count, because it is wrong about an object that is here."""
-        odd = await asyncio.to_thread(self._books.tenancy.wrong_size, objects)
-        return _invalid(answer, f"object {odd} hasn't {objects[odd]:,} bytes") if odd else answer
 
     async def _take(self, run: Run, call: Call, answer: Answer) -> None:
         event, keep = self._event(run, call, answer)

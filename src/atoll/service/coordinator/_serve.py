@@ -146,7 +146,7 @@ async def _until_told(
         desk.drain()
         if host is not None:
             host.cancel()
-        server.stop()  # type: ignore[no-untyped-call]
+        server.stop()  # type: ignore[no-untyped-call]  # granian's
         await asyncio.wait({serving, *([host] if host else [])}, timeout=DRAIN + 1)
         if serving.done() and not serving.cancelled():
             serving.result()

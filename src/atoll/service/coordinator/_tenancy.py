@@ -96,11 +96,11 @@ class Tenancy:
         return self._store.has(mine) if mine else set()
 
     def wrong_size(self, objects: Mapping[str, int]) -> str:
-        """An object that is here, and has another size than this; empty when there is none. Asks the store."""
+        """One that has another size than this, of objects that are here; empty when there is none."""
         for digest, size in objects.items():
             if self._size(digest) != size:
                 self._sizes.pop(digest, None)  # somebody said so, and the store knows
-                if self._size(digest) not in (0, size):
+                if self._size(digest) != size:
                     return digest
         return ""
 

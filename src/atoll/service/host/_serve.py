@@ -57,7 +57,7 @@ def _beside(work: Callable[[], None], ends: Ends) -> None:
         try:
             work()
             ends.put(None)
-        except BaseException as error:
+        except BaseException as error:  # for the main thread to raise
             ends.put(error)
 
     threading.Thread(target=working, name="atoll-host", daemon=True).start()

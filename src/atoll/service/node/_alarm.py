@@ -56,7 +56,7 @@ class Alarm:
             if (do := timer.do) is not None:
                 try:
                     do()
-                except Exception as error:
+                except Exception as error:  # other timers go on
                     self._warn(error)
 
     def _next(self) -> Timer | None:

@@ -62,7 +62,7 @@ class Launcher:
             self._alive += 1
         try:
             return self._worker(prepared, spec, spool, heard, check, variables)
-        except BaseException:
+        except BaseException:  # it is raised on; the count has to be right
             self._ended()
             raise
 

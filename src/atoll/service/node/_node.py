@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +109,7 @@ class Node:
         if orders.offers:
             self._vetting.take(orders.offers)
         for each in orders.probes:
-            self._threads.do(lambda each=each: self._probe(each))  # type: ignore[misc]
+            self._threads.do(partial(self._probe, each))
 
     def checkpoint(self) -> Order | None:
         """A checkpoint of the node's audit log, when it is time for one."""
@@ -172,7 +173,7 @@ class Node:
     def finish(self, held: Held, outcome: Did | Bad) -> None:
         try:
             self._delivery.finish(held, outcome)
-        except Exception as error:
+        except Exception as error:  # whatever an app returned, its call has to end
             self._told(error)
             bad = Bad(failure="invalid", message=f"the node can't send this reply: {error}"[:2000])
             self._delivery.finish_elsewhere(held, bad)
@@ -259,7 +260,7 @@ class Node:
                 if not told and not isinstance(error, Unreachable):
                     self._lines.add(run, "warning", f"node {self._settings.name} waits: {error}", round)
                 told = True
-            except Exception as error:
+            except Exception as error:  # an app that can't be prepared fails its calls, and not the node
                 give_up(f"{type(error).__name__}: {error}", traceback.format_exc())
                 break
         return False

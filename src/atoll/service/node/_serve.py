@@ -84,5 +84,5 @@ def _telling(settings: NodeSettings) -> Callable[[], None]:
 def _until_end(link: Link, ends: Ends) -> None:
     try:
         link.run()
-    except BaseException as error:
+    except BaseException as error:  # for the main thread to raise
         ends.put(error)

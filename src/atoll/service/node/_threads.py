@@ -45,7 +45,7 @@ class Threads:
         while (what := self._next()) is not None:
             try:
                 what()
-            except Exception as error:
+            except Exception as error:  # the thread serves others after this
                 if not self._closed:
                     self._warn(error)
 

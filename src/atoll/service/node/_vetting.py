@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Protocol, final
 
 from atoll.service.guard import Objection
@@ -70,7 +71,7 @@ class Vetting:
             if offer.wants is not None and guard.settled(offer.run, offer.wants):
                 known.append(offer)
             elif self._begin(offer):
-                self._place.elsewhere(lambda offer=offer: self._look(guard, offer))  # type: ignore[misc]
+                self._place.elsewhere(partial(self._look, guard, offer))
         if known:
             self._place.admit(known)
 

@@ -11,7 +11,6 @@ import queue
 import signal
 import sys
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -58,7 +57,7 @@ def main() -> None:
         try:
             worker = _Worker(begin, mouth)
             ready = worker.ready()
-        except Exception as error:
+        except Exception as error:  # whatever the app's import raises, the node tells
             mouth.say(_unfit(error))
             return
         with worker.client.alive(worker.bench), limited(begin.spec.threads):
@@ -103,8 +102,13 @@ class _Worker:
         folder, config = Path(begin.folder), Config(spec.config)
         self.client: ClientApp = Project(folder, "", "", spec.client, config).client_app()
         self._site = Site(begin.data, folder, spec)
-        log: Callable[[str, str, int, str], None] = lambda level, text, round, node: mouth.line(level, text)  # noqa: E731
-        self.bench = Bench(config, seed=spec.seed, data=self._site, log=log, site=Config(begin.site))
+        self.bench = Bench(
+            config,
+            seed=spec.seed,
+            data=self._site,
+            log=lambda level, text, round, node: mouth.line(level, text),
+            site=Config(begin.site),
+        )
         self._open = opener(Path(begin.objects))
         self._spool = Spool(Path(begin.spool), mouth.line)
         self._telling = Telling(begin.tell, bytes.fromhex(begin.salt))

@@ -95,6 +95,6 @@ def _write(folder: Path, files: dict[str, bytes]) -> None:
         for path in beside.iterdir():  # somebody may stand in it
             path.rename(folder / path.name)
         beside.rmdir()
-    except BaseException:
+    except BaseException:  # it is raised on; half a copy is left to nobody
         shutil.rmtree(beside, ignore_errors=True)
         raise

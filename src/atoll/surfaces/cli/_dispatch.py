@@ -27,7 +27,7 @@ def dispatch(words: list[str]) -> int:
         return 130
     except BrokenPipeError:
         raise
-    except Exception as error:
+    except Exception as error:  # the last place: a bug is told as one, with its traceback
         return out.error(error)
 
 

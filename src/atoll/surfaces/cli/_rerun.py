@@ -91,7 +91,7 @@ def _opened(reference: str, on: str | None) -> tuple[Located, Created]:
     found = located(reference, on)
     try:
         return found, created_of(found.runs, found.runs.find(found.run).id)
-    except BaseException:
+    except BaseException:  # it is raised on; nobody else closes what was opened
         found.runs.close()
         raise
 

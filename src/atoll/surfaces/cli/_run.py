@@ -145,7 +145,7 @@ def _attempt(
         else:
             with watch, prints_logged(journal, created.id, show=watch.printed, mend="atoll run --fail-fast"):
                 history = simulation.run(journal, created.id, watch=watch)
-    except Exception as error:
+    except Exception as error:  # what the apps raise is the user's own
         code = out.error(error, exit_code=1, run=created.id, name=created.name)
         out.note(
             f"{created.name} failed; `atoll show {created.name}` tells more, `atoll resume {created.name}` goes on"

@@ -198,7 +198,7 @@ def _serve_here(there: Faraway, project: Project, run: str, values: Namespace, o
     except KeyboardInterrupt:
         out.note(f"interrupted; go on with `atoll resume {created.name}{out.on}`")
         return 130
-    except Exception as error:
+    except Exception as error:  # what the server app raises is the user's own
         return out.error(error, exit_code=1, run=created.id, name=created.name)
     ended = Retelling().skip(there.events(run)).ended
     return _concluded(there, created, ended, watch, values, out)

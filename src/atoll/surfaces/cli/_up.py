@@ -106,7 +106,7 @@ def _start(folder: Path, coordinator: Background, nodes: list[Background], port:
             node.start(["node", "start", *words], environment)
         for node in missing:
             node.ready()
-    except BaseException:
+    except BaseException:  # it is raised on; half a federation is left to nobody
         end(started, grace=_GRACE)
         raise
     return [p.name for p in started]
