@@ -15,6 +15,18 @@ from atoll.wire import Bad, Good, Manifest, Verdict
 Start = Callable[..., Daemon]
 
 
+def at_work() -> tuple[Callable[..., None], threading.Event, threading.Event]:
+    """A worker that is at work on its call until it may go on; set when it has begun, and to be set."""
+    begun, go = threading.Event(), threading.Event()
+
+    def do(o: Any, s: Any, w: Any) -> None:
+        if o:
+            begun.set()
+            go.wait(10)
+
+    return do, begun, go
+
+
 def test_a_call_is_done_and_answered(world: World, daemon: Start):
     node = daemon(lambda o, s, w: o and did(o, weight=3.0))
     world.ask(offer())
@@ -171,13 +183,7 @@ def test_a_call_that_nobody_wants_may_end_soon_or_is_ended(world: World, daemon:
 
 def test_a_call_that_is_wanted_again_goes_on(world: World, daemon: Start, monkeypatch: Any):
     monkeypatch.setattr(_desk, "SOON", 0.3)
-    begun, go = threading.Event(), threading.Event()
-
-    def do(o: Any, s: Any, w: Any) -> Any:
-        if o:
-            begun.set()
-            go.wait(10)
-
+    do, begun, go = at_work()
     node = daemon(do)
     world.ask(offer("1.0.0.n"))
     assert begun.wait(5)
@@ -194,13 +200,7 @@ def test_a_call_that_is_wanted_again_goes_on(world: World, daemon: Start, monkey
 
 
 def test_a_run_that_is_over_takes_its_worker_with_it(world: World, daemon: Start):
-    begun, go = threading.Event(), threading.Event()
-
-    def do(o: Any, s: Any, w: Any) -> None:
-        if o:
-            begun.set()
-            go.wait(10)
-
+    do, begun, go = at_work()
     node = daemon(do)
     world.ask(offer())
     assert begun.wait(5)
