@@ -5,10 +5,11 @@ Doesn't know who shows them.
 
 from __future__ import annotations
 
+import importlib
 import os
 from pathlib import Path
 
-_OURS = (str(Path(__file__).parents[1]), "<frozen")
+_OURS = (str(Path(__file__).parents[1]), "<frozen", importlib.__file__)
 
 
 def users_traceback(error: BaseException) -> str:
